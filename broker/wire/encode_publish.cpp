@@ -1,0 +1,27 @@
+#include "wire/encode.hpp"
+#include "wire/writer.hpp"
+
+namespace sluice::wire {
+
+void encode_publish(ByteBuffer& out, Version version, const Publish& packet) {
+    ByteBuffer run;
+    if (version == Version::v5) encode_property_run(run, packet.properties);
+    PublishHead head;
+    head.version = version;
+    head.qos = packet.qos;
+    head.retain = packet.retain;
+    head.dup = packet.dup;
+    head.packet_id = packet.packet_id;
+    ByteBuffer parts;
+    std::size_t packet_bytes = 0;
+    const std::size_t first = encode_publish_head(parts, head, packet.topic.size(), run.size(),
+                                                  packet.payload.size(), packet_bytes);
+    out.reserve(out.size() + packet_bytes);
+    append(out, Bytes(parts).first(first));
+    append(out, as_bytes(packet.topic));
+    append(out, Bytes(parts).subspan(first));
+    append(out, run);
+    append(out, packet.payload);
+}
+
+}  // namespace sluice::wire
