@@ -1,0 +1,118 @@
+#pragma once
+/// The ledger: plain values that say what must be remembered. Core and shard write them down, the store makes
+/// them durable in the order given, one batch (a shard's turn) all or nothing.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "core/message.hpp"
+#include "core/subscription.hpp"
+
+namespace sluice::core {
+
+/// A persistent session's name on disk; never reused. Made by its shard: counter * 256 + shard.
+using SessionKey = std::uint64_t;
+/// A stored message: rises with arrival within a shard (counter * 256 + shard), so it is also the order of a
+/// queue. Never reused.
+using RowId = std::uint64_t;
+
+/// One durable receiver of a stored message.
+struct QueueTarget {
+    SessionKey session = 0;
+    wire::QoS qos = wire::QoS::at_least_once;  ///< of this delivery; 1 or 2
+    bool retain = false;                       ///< the RETAIN flag of this delivery
+    std::vector<std::uint32_t> subscription_identifiers;
+
+    friend bool operator==(const QueueTarget&, const QueueTarget&) = default;
+};
+
+/// A message enters the queues of all its durable receivers on this shard at once; the body is kept once.
+struct AppendMessage {
+    RowId row = 0;
+    MessagePtr message;
+    std::vector<QueueTarget> targets;  ///< not empty
+};
+
+/// A receiver is done with a message (acknowledged, expired, dropped). After the last one the body may go.
+struct SettleMessage {
+    SessionKey session = 0;
+    RowId row = 0;
+};
+
+/// Where one outgoing QoS 1 or 2 delivery stands [MQTT5 4.3, 4.4].
+struct InflightRecord {
+    enum class State : std::uint8_t {
+        published = 0,
+        released = 1
+    };              ///< released: PUBREC came, PUBREL is ours to repeat
+    RowId row = 0;  ///< 0 once released: the message itself is settled
+    wire::PacketId packet_id = 0;
+    State state = State::published;
+
+    friend bool operator==(const InflightRecord&, const InflightRecord&) = default;
+};
+
+/// The protocol state of a session both ways, whole: the last one of a batch wins. Bounded by the receive
+/// maximums.
+struct SaveProgress {
+    SessionKey session = 0;
+    std::vector<InflightRecord> outbound;  ///< in the order of sending
+    std::vector<wire::PacketId>
+        inbound_released;  ///< packet ids of QoS 2 messages received and not yet released by PUBREL
+};
+
+struct StoredWill {
+    MessagePtr message;
+    std::uint32_t delay_s = 0;
+};
+
+/// Identity and lifetime of a persistent session; written anew when it changes.
+struct SessionRecord {
+    SessionKey key = 0;
+    std::string client_id;
+    std::string user_name;
+    std::uint32_t expiry_interval_s = 0;      ///< 0xFFFFFFFF: never
+    std::optional<WallTime> disconnected_at;  ///< none while connected; expiry counts from here
+    std::optional<StoredWill> will;           ///< to be published if the connection is gone after a restart
+};
+
+struct SaveSession {
+    SessionRecord record;
+};
+/// The session and all that belongs to it: subscriptions, queue, progress.
+struct RemoveSession {
+    SessionKey session = 0;
+};
+struct SaveSubscription {
+    SessionKey session = 0;
+    std::string filter;
+    SubscriptionOptions options;
+};
+struct RemoveSubscription {
+    SessionKey session = 0;
+    std::string filter;
+};
+/// The retained message of its topic [MQTT-3.3.1-5].
+struct SetRetained {
+    MessagePtr message;
+};
+struct ClearRetained {
+    std::string topic;
+};
+
+using LedgerEntry = std::variant<AppendMessage, SettleMessage, SaveProgress, SaveSession, RemoveSession,
+                                 SaveSubscription, RemoveSubscription, SetRetained, ClearRetained>;
+
+/// A message read back for one session.
+struct QueueEntry {
+    RowId row = 0;
+    MessagePtr message;
+    wire::QoS qos = wire::QoS::at_least_once;
+    bool retain = false;
+    std::vector<std::uint32_t> subscription_identifiers;
+};
+
+}  // namespace sluice::core

@@ -1,0 +1,397 @@
+#include "core/session.hpp"
+
+#include <algorithm>
+
+namespace sluice::core {
+
+using wire::PacketId;
+using wire::QoS;
+using wire::ReasonCode;
+
+namespace {
+
+constexpr std::uint64_t packet_id_cycle = 65535;  // ids 1 to 65535 [MQTT-2.2.1-2]
+
+std::size_t bytes_of(const QueueEntry& entry) {
+    return entry.message ? entry.message->body().size() : 0;
+}
+
+}  // namespace
+
+void Session::attach(std::uint16_t send_quota_max, Now now, Effects& effects) {
+    attached_ = true;
+    send_quota_max_ = std::max<std::uint16_t>(send_quota_max, 1);
+    if (!all_inflight_loaded()) {
+        resend_after_load_ = true;
+        effects.load_wanted = !loading_;
+        return;
+    }
+    resend_inflight(effects);
+    send_waiting(now, effects);
+}
+
+void Session::restore(const SaveProgress& progress, std::uint64_t queue_messages, std::uint64_t queue_bytes) {
+    behind_messages_ = queue_messages;
+    behind_bytes_ = queue_bytes;
+    inbound_ = progress.inbound_released;
+    for (const InflightRecord& record : progress.outbound) {
+        if (record.packet_id == 0) continue;
+        Inflight inflight;
+        inflight.entry.row = record.row;
+        if (record.state == InflightRecord::State::released) inflight.entry.qos = QoS::exactly_once;
+        inflight.state = record.state == InflightRecord::State::released ? State::released : State::published;
+        // The smallest sequence above the last one that gives this id.
+        const std::uint64_t residue = record.packet_id - 1U;
+        const std::uint64_t next = last_sequence_ + 1;
+        inflight.sequence = next + (residue + packet_id_cycle - next % packet_id_cycle) % packet_id_cycle;
+        last_sequence_ = inflight.sequence;
+        if (inflight.state == State::published) ++inflight_unloaded_;
+        inflight_.push_back(std::move(inflight));
+        ++inflight_live_;
+    }
+}
+
+bool Session::all_inflight_loaded() const {
+    for (std::size_t i = 0; i < inflight_.size(); ++i) {
+        if (inflight_[i].state == State::published && !inflight_[i].entry.message) return false;
+    }
+    return true;
+}
+
+void Session::resend_inflight(Effects& effects) {
+    // Same order and same packet ids as the first time [MQTT-4.4.0-1, MQTT-4.6.0-1].
+    // A far end that came back with a smaller Receive Maximum gets no more of them at once [MQTT-3.3.4-9].
+    std::size_t sent = 0;
+    held_ = 0;
+    for (std::size_t i = 0; i < inflight_.size(); ++i) {
+        Inflight& inflight = inflight_[i];
+        inflight.held = inflight.state == State::published && sent >= send_quota_max_;
+        if (inflight.held) {
+            ++held_;
+        } else if (inflight.state == State::published) {
+            ++sent;
+            send_publish(inflight, true, effects);
+        } else if (inflight.state == State::released) {
+            effects.sends.push_back(
+                {.kind = Send::Kind::pubrel, .after_commit = false, .packet_id = inflight.packet_id()});
+        }
+    }
+}
+
+void Session::resend_held(Effects& effects) {
+    for (std::size_t i = 0; held_ > 0 && inflight_live_ - held_ < send_quota_max_; ++i) {
+        Inflight& inflight = inflight_[i];
+        if (!inflight.held) continue;
+        unhold(inflight);
+        send_publish(inflight, true, effects);
+    }
+}
+
+void Session::send_publish(Inflight& inflight, bool dup, Effects& effects) {
+    const QueueEntry& entry = inflight.entry;
+    effects.sends.push_back({.kind = Send::Kind::publish,
+                             .qos = entry.qos,
+                             .retain = entry.retain,
+                             .dup = dup,
+                             .after_commit = durable() && entry.qos == QoS::exactly_once,
+                             .packet_id = inflight.packet_id(),
+                             .message = entry.message,
+                             .subscription_identifiers = entry.subscription_identifiers});
+}
+
+bool Session::full_for(std::size_t body_bytes) const {
+    return queued_messages() >= bounds_.messages_max ||
+           queue_bytes_ + behind_bytes_ + body_bytes > bounds_.bytes_max;
+}
+
+bool Session::would_reject(std::size_t body_bytes) const {
+    return bounds_.when_full == WhenFull::reject && full_for(body_bytes);
+}
+
+bool Session::make_room(std::size_t body_bytes, Effects& effects) {
+    if (bounds_.when_full != WhenFull::drop_oldest) return !full_for(body_bytes);
+    while (full_for(body_bytes)) {
+        if (queue_.empty()) return false;
+        effects.drops.push_back({DropReason::queue_full, queue_.front().row});
+        settle(queue_.front().row, effects);
+        queue_bytes_ -= bytes_of(queue_.front());
+        queue_.pop_front();
+        want_load_if_low(effects);
+    }
+    return true;
+}
+
+Session::Offered Session::offer(QueueEntry entry, Now now, Effects& effects) {
+    if (entry.qos == QoS::at_most_once) {
+        if (!attached_) {
+            effects.drops.push_back({DropReason::offline_qos0});
+            return Offered::dropped;
+        }
+        effects.sends.push_back({.kind = Send::Kind::publish,
+                                 .retain = entry.retain,
+                                 .message = std::move(entry.message),
+                                 .subscription_identifiers = std::move(entry.subscription_identifiers)});
+        return Offered::sent;
+    }
+    const bool waits =
+        !attached_ || resend_after_load_ || queued_messages() > 0 || inflight_live_ >= send_quota_max_;
+    if (waits && !make_room(bytes_of(entry), effects)) {
+        if (bounds_.when_full == WhenFull::reject) return Offered::rejected;
+        effects.drops.push_back({DropReason::queue_full, 0});
+        return Offered::dropped;
+    }
+    enqueue(std::move(entry));
+    if (!waits) send_waiting(now, effects);
+    return Offered::sent;
+}
+
+void Session::enqueue(QueueEntry entry) {
+    const std::size_t bytes = bytes_of(entry);
+    const bool beyond_window = queue_.size() >= bounds_.window_messages ||
+                               queue_bytes_ + bytes > std::max(bounds_.window_bytes, bytes);
+    if (durable() && (behind_messages_ > 0 || loading_ || beyond_window)) {
+        ++behind_messages_;
+        behind_bytes_ += bytes;
+        ++offered_since_load_;
+        return;
+    }
+    if (entry.row != 0) newest_row_in_memory_ = entry.row;
+    queue_bytes_ += bytes;
+    queue_.push_back(std::move(entry));
+}
+
+bool Session::drop_if_stale(const QueueEntry& entry, Now now, Effects& effects) {
+    const bool too_old =
+        bounds_.age_max != Millis::max() && now.wall - entry.message->received() > bounds_.age_max;
+    if (!too_old && !entry.message->expired(now.wall)) return false;  // [MQTT-3.3.2-5]
+    effects.drops.push_back({DropReason::expired, entry.row});
+    settle(entry.row, effects);
+    return true;
+}
+
+void Session::send_waiting(Now now, Effects& effects) {
+    if (attached_ && !resend_after_load_) resend_held(effects);
+    while (attached_ && !resend_after_load_ && !queue_.empty() && inflight_live_ < send_quota_max_) {
+        QueueEntry entry = std::move(queue_.front());
+        queue_.pop_front();
+        queue_bytes_ -= bytes_of(entry);
+        if (drop_if_stale(entry, now, effects)) continue;
+        Inflight inflight;
+        inflight.entry = std::move(entry);
+        inflight.sequence = last_sequence_ = next_sequence();
+        inflight_bytes_ += bytes_of(inflight.entry);
+        ++inflight_live_;
+        inflight_.push_back(std::move(inflight));
+        send_publish(inflight_.back(), false, effects);
+        effects.progress_changed |= durable();
+    }
+    want_load_if_low(effects);
+}
+
+void Session::want_load_if_low(Effects& effects) const {
+    if (behind_messages_ > 0 && !loading_ && queue_.size() <= bounds_.window_messages / 2)
+        effects.load_wanted = true;
+}
+
+void Session::load_posted() {
+    loading_ = true;
+    offered_since_load_ = 0;
+}
+
+void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now, Effects& effects) {
+    loading_ = false;
+    for (QueueEntry& entry : entries) {
+        if (entry.row <= newest_row_in_memory_ || !entry.message) continue;
+        newest_row_in_memory_ = entry.row;
+        const std::size_t bytes = bytes_of(entry);
+        behind_messages_ -= std::min<std::size_t>(behind_messages_, 1);
+        behind_bytes_ -= std::min(behind_bytes_, bytes);
+        Inflight* sent = nullptr;
+        for (std::size_t i = 0; resend_after_load_ && i < inflight_.size(); ++i) {
+            if (inflight_[i].entry.row == entry.row) sent = &inflight_[i];
+        }
+        if (sent) {
+            sent->entry = std::move(entry);
+            inflight_bytes_ += bytes;
+            --inflight_unloaded_;
+        } else {
+            queue_bytes_ += bytes;
+            queue_.push_back(std::move(entry));
+        }
+    }
+    if (exhausted && offered_since_load_ == 0) {
+        // What was counted but could not be read (damaged rows were set aside) is not waiting any more.
+        behind_messages_ = behind_bytes_ = 0;
+    }
+    if (resend_after_load_) {
+        if (!all_inflight_loaded() && behind_messages_ > 0) {
+            effects.load_wanted = true;
+            return;
+        }
+        for (std::size_t i = 0; i < inflight_.size(); ++i) {
+            Inflight& inflight = inflight_[i];
+            if (inflight.state == State::published && !inflight.entry.message) {
+                inflight.state = State::done;
+                --inflight_live_;
+            }
+        }
+        remove_done();
+        inflight_unloaded_ = 0;
+        resend_after_load_ = false;
+        if (attached_) resend_inflight(effects);
+    }
+    send_waiting(now, effects);
+}
+
+std::uint64_t Session::next_sequence() const {
+    std::uint64_t next = last_sequence_ + 1;
+    // A packet id still in flight a whole cycle ago must not be used again [MQTT-2.2.1-3].
+    for (std::size_t i = 0; i < inflight_.size() && inflight_[i].sequence + packet_id_cycle <= next; ++i) {
+        const Inflight& old = inflight_[i];
+        if (old.state == State::done || (next - old.sequence) % packet_id_cycle != 0) continue;
+        ++next;
+        i = static_cast<std::size_t>(-1);
+    }
+    return next;
+}
+
+Session::Inflight* Session::find_inflight(PacketId id) {
+    if (id == 0 || inflight_.empty()) return nullptr;
+    const std::uint64_t residue = id - 1U;
+    std::uint64_t sequence =
+        last_sequence_ - (last_sequence_ % packet_id_cycle + packet_id_cycle - residue) % packet_id_cycle;
+    while (true) {
+        std::size_t low = 0, high = inflight_.size();
+        while (low < high) {
+            const std::size_t middle = (low + high) / 2;
+            if (inflight_[middle].sequence < sequence) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        if (low < inflight_.size() && inflight_[low].sequence == sequence &&
+            inflight_[low].state != State::done) {
+            return &inflight_[low];
+        }
+        if (sequence < inflight_.front().sequence + packet_id_cycle) return nullptr;
+        sequence -= packet_id_cycle;
+    }
+}
+
+void Session::settle(RowId row, Effects& effects) {
+    if (row != 0) effects.settled.push_back({key_, row});
+}
+
+void Session::finish(Inflight& inflight, Now now, Effects& effects) {
+    unhold(inflight);
+    settle(inflight.entry.row, effects);
+    inflight_bytes_ -= bytes_of(inflight.entry);
+    inflight.entry = {};
+    inflight.state = State::done;
+    --inflight_live_;
+    remove_done();
+    effects.progress_changed |= durable();
+    send_waiting(now, effects);
+}
+
+void Session::remove_done() {
+    while (!inflight_.empty() && inflight_.front().state == State::done) inflight_.pop_front();
+    // One message that is never acknowledged must not pin the record of all that were sent after it.
+    if (inflight_.size() <= 2 * inflight_live_ + 16) return;
+    Ring<Inflight> live;
+    for (std::size_t i = 0; i < inflight_.size(); ++i) {
+        if (inflight_[i].state != State::done) live.push_back(std::move(inflight_[i]));
+    }
+    inflight_ = std::move(live);
+}
+
+Result<void, ReasonCode> Session::on_puback(PacketId id, Now now, Effects& effects) {
+    Inflight* inflight = find_inflight(id);
+    if (!inflight || inflight->entry.qos != QoS::at_least_once)
+        return Err{ReasonCode::packet_identifier_not_found};
+    finish(*inflight, now, effects);
+    return {};
+}
+
+Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now now, Effects& effects) {
+    Inflight* inflight = find_inflight(id);
+    if (!inflight || inflight->entry.qos != QoS::exactly_once)
+        return Err{ReasonCode::packet_identifier_not_found};
+    if (wire::is_error(code)) {
+        effects.drops.push_back({DropReason::refused_by_receiver, inflight->entry.row});
+        finish(*inflight, now, effects);
+        return {};
+    }
+    if (inflight->state == State::published) {
+        unhold(*inflight);
+        // The receiver has it: the message may go, only the id is kept until PUBCOMP [MQTT-4.3.3-4].
+        settle(inflight->entry.row, effects);
+        inflight_bytes_ -= bytes_of(inflight->entry);
+        inflight->entry.message = {};
+        inflight->entry.row = 0;
+        inflight->state = State::released;
+        effects.progress_changed |= durable();
+    }
+    effects.sends.push_back({.kind = Send::Kind::pubrel, .after_commit = durable(), .packet_id = id});
+    return {};
+}
+
+Result<void, ReasonCode> Session::on_pubcomp(PacketId id, Now now, Effects& effects) {
+    Inflight* inflight = find_inflight(id);
+    if (!inflight || inflight->state != State::released) return Err{ReasonCode::packet_identifier_not_found};
+    finish(*inflight, now, effects);
+    return {};
+}
+
+void Session::on_unsendable(PacketId id, Now now, Effects& effects) {
+    Inflight* inflight = find_inflight(id);
+    if (!inflight) return;
+    effects.drops.push_back({DropReason::too_large, inflight->entry.row});
+    finish(*inflight, now, effects);
+}
+
+bool Session::has_inbound(PacketId id) const {
+    return std::find(inbound_.begin(), inbound_.end(), id) != inbound_.end();
+}
+
+bool Session::on_publish_qos2(PacketId id) {
+    if (has_inbound(id)) return false;
+    inbound_.push_back(id);
+    return true;
+}
+
+bool Session::on_pubrel(PacketId id) {
+    const auto it = std::find(inbound_.begin(), inbound_.end(), id);
+    if (it == inbound_.end()) return false;
+    inbound_.erase(it);
+    return true;
+}
+
+SaveProgress Session::progress() const {
+    SaveProgress progress{.session = key_, .outbound = {}, .inbound_released = inbound_};
+    progress.outbound.reserve(inflight_live_);
+    for (std::size_t i = 0; i < inflight_.size(); ++i) {
+        const Inflight& inflight = inflight_[i];
+        if (inflight.state == State::done) continue;
+        progress.outbound.push_back({.row = inflight.entry.row,
+                                     .packet_id = inflight.packet_id(),
+                                     .state = inflight.state == State::released
+                                                  ? InflightRecord::State::released
+                                                  : InflightRecord::State::published});
+    }
+    return progress;
+}
+
+bool Session::oldest_received(WallTime& received) const {
+    for (std::size_t i = 0; i < inflight_.size(); ++i) {
+        if (!inflight_[i].entry.message) continue;
+        received = inflight_[i].entry.message->received();
+        return true;
+    }
+    if (queue_.empty()) return false;
+    received = queue_.front().message->received();
+    return true;
+}
+
+}  // namespace sluice::core

@@ -1,0 +1,156 @@
+#pragma once
+/// Session: the session state of the specification and nothing else [MQTT5 4.1]: what is on its way to a
+/// client, what waits, and which QoS 2 messages came from it. Pure: events in, effects out.
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/ring.hpp"
+#include "core/effects.hpp"
+
+namespace sluice::core {
+
+/// What a full queue does to the next message.
+enum class WhenFull : std::uint8_t { drop_oldest, drop_newest, reject };
+
+struct QueueBounds {
+    std::size_t messages_max = 100000;
+    std::size_t bytes_max = 256U << 20;
+    Millis age_max = Millis::max();  ///< older ones are dropped when their turn comes
+    WhenFull when_full = WhenFull::drop_oldest;
+    /// Of a persistent session: what is kept in memory; the rest waits in the store.
+    std::size_t window_messages = 1000;
+    std::size_t window_bytes = 1U << 20;
+};
+
+class Session {
+  public:
+    /// `key` 0: the session ends with its connection and nothing of it is remembered.
+    Session(SessionKey key, const QueueBounds& bounds) : key_(key), bounds_(bounds) {}
+
+    SessionKey key() const { return key_; }
+    bool durable() const { return key_ != 0; }
+    bool attached() const { return attached_; }
+
+    /// A far end is there. Repeats what was in flight, in the order it was first sent, with DUP
+    /// [MQTT-4.4.0-1], then sends what waits. `send_quota_max`: its Receive Maximum, 1 to 65535
+    /// [MQTT-3.3.4-9].
+    void attach(std::uint16_t send_quota_max, Now now, Effects& effects);
+    /// The far end is gone; what is in flight stays in flight.
+    void detach() { attached_ = false; }
+    /// From the store after a restart: what was in flight, and how much waits there.
+    void restore(const SaveProgress& progress, std::uint64_t queue_messages, std::uint64_t queue_bytes);
+    /// Makes a volatile session persistent, or the reverse; only while nothing is queued or in flight for the
+    /// old kind.
+    void set_key(SessionKey key) { key_ = key; }
+
+    enum class Offered : std::uint8_t {
+        sent,      ///< on its way, or queued
+        dropped,   ///< counted in effects.drops; its row was never needed
+        rejected,  ///< queue full and the policy is reject: the publisher is told
+    };
+    /// A message for this session; `entry.row` is its row when durable() and QoS > 0, else 0. `entry.qos` is
+    /// the lower of published and subscribed.
+    Offered offer(QueueEntry entry, Now now, Effects& effects);
+    /// Asked before a row is given out: whether `offer` would keep a message of this size.
+    bool would_reject(std::size_t body_bytes) const;
+
+    /// The receiver's answers. An unknown packet id is an error value; the caller decides what the protocol
+    /// wants then.
+    Result<void, wire::ReasonCode> on_puback(wire::PacketId id, Now now, Effects& effects);
+    Result<void, wire::ReasonCode> on_pubrec(wire::PacketId id, wire::ReasonCode code, Now now,
+                                             Effects& effects);
+    Result<void, wire::ReasonCode> on_pubcomp(wire::PacketId id, Now now, Effects& effects);
+    /// A message that cannot be sent to this receiver (larger than its Maximum Packet Size) counts as done
+    /// [MQTT-3.1.2-24, -25].
+    void on_unsendable(wire::PacketId id, Now now, Effects& effects);
+
+    /// A QoS 2 PUBLISH came in: true when its packet id is new, false for a repetition of one not yet
+    /// released [MQTT-4.3.3-10].
+    bool on_publish_qos2(wire::PacketId id);
+    /// PUBREL came in: whether the id was known.
+    bool on_pubrel(wire::PacketId id);
+    /// The publish was refused (PUBREC with an error): the id is free again [MQTT-4.3.3-9].
+    void forget_inbound(wire::PacketId id) { (void)on_pubrel(id); }
+    bool has_inbound(wire::PacketId id) const;
+    std::size_t inbound_qos2_count() const { return inbound_.size(); }
+
+    /// A window came back from the store. `exhausted` as in StoreEvents.
+    void on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now, Effects& effects);
+    /// The row behind which the next window begins.
+    RowId load_after() const { return newest_row_in_memory_; }
+    /// load_wanted was executed; on_loaded will follow.
+    void load_posted();
+
+    /// For the ledger.
+    SaveProgress progress() const;
+
+    std::size_t inflight_count() const { return inflight_live_; }
+    std::size_t queued_messages() const { return queue_.size() + behind_messages_; }
+    /// Waiting or in flight: what a spool's depth means.
+    std::size_t backlog_messages() const { return queued_messages() + inflight_live_ - inflight_unloaded_; }
+    std::size_t backlog_bytes() const { return queue_bytes_ + behind_bytes_ + inflight_bytes_; }
+    /// When the oldest message in memory came; false when there is none.
+    bool oldest_received(WallTime& received) const;
+    const QueueBounds& bounds() const { return bounds_; }
+    void set_bounds(const QueueBounds& bounds) { bounds_ = bounds; }
+
+  private:
+    enum class State : std::uint8_t { published, released, done };
+    struct Inflight {
+        QueueEntry entry;  ///< message is none once released, and before its window is loaded after a restart
+        std::uint64_t sequence =
+            0;  ///< rises by one per packet id used or skipped: the id is sequence % 65535 + 1
+        State state = State::published;
+        bool held = false;  ///< to be repeated, but the far end's quota is used up
+
+        wire::PacketId packet_id() const { return static_cast<wire::PacketId>(sequence % 65535 + 1); }
+    };
+
+    void send_waiting(Now now, Effects& effects);
+    void send_publish(Inflight& inflight, bool dup, Effects& effects);
+    void resend_inflight(Effects& effects);
+    void resend_held(Effects& effects);
+    void unhold(Inflight& inflight) {
+        held_ -= inflight.held ? 1U : 0U;
+        inflight.held = false;
+    }
+    bool drop_if_stale(const QueueEntry& entry, Now now, Effects& effects);
+    bool make_room(std::size_t body_bytes, Effects& effects);
+    void enqueue(QueueEntry entry);
+    void settle(RowId row, Effects& effects);
+    void finish(Inflight& inflight, Now now, Effects& effects);
+    Inflight* find_inflight(wire::PacketId id);
+    std::uint64_t next_sequence() const;
+    void remove_done();
+    bool all_inflight_loaded() const;
+    bool full_for(std::size_t body_bytes) const;
+    void want_load_if_low(Effects& effects) const;
+
+    SessionKey key_;
+    QueueBounds bounds_;
+    bool attached_ = false;
+    bool loading_ = false;
+    bool resend_after_load_ =
+        false;  ///< attached after a restart: the messages in flight are still in the store
+    std::uint16_t send_quota_max_ = 1;
+    std::uint64_t last_sequence_ = 65534;  ///< so that the first id is 1
+    Ring<Inflight>
+        inflight_;  ///< in the order of sending, so sorted by sequence; done ones leave from the front
+    std::size_t inflight_live_ = 0;
+    std::size_t held_ = 0;  ///< of them, those not yet repeated
+    std::size_t inflight_unloaded_ =
+        0;  ///< after a restart: in flight, but still counted in behind_messages_
+    std::size_t inflight_bytes_ = 0;
+    Ring<QueueEntry> queue_;  ///< the oldest waiting messages
+    std::size_t queue_bytes_ = 0;
+    std::size_t behind_messages_ = 0;  ///< in the store behind queue_
+    std::size_t behind_bytes_ = 0;
+    std::size_t offered_since_load_ = 0;
+    RowId newest_row_in_memory_ = 0;
+    std::vector<wire::PacketId> inbound_;  ///< QoS 2 received, not released; small, so a plain list
+};
+
+}  // namespace sluice::core
