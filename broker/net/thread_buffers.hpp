@@ -1,0 +1,44 @@
+#pragma once
+/// The buffers that all channels of one thread share, so that an idle connection owns none.
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace sluice::net {
+
+class ThreadBuffers {
+  public:
+    static constexpr std::size_t read_bytes = 64 * 1024;
+    static constexpr std::size_t record_bytes = 16 * 1024;
+
+    /// Those of the calling thread.
+    static ThreadBuffers& mine();
+
+    /// Where a busy socket is read into. Valid until the next read on this thread.
+    MutableBytes read() { return {read_->data(), read_->size()}; }
+    /// One decrypted TLS record.
+    MutableBytes record() { return {record_->data(), record_->size()}; }
+    /// What the filters made of it. Only the read path touches it: it is not re-entered from callbacks.
+    ByteBuffer plain;
+    ByteBuffer reply;   ///< of one filter, on its way down through the filters below it
+    ByteBuffer up;      ///< between two filters, towards the application
+    ByteBuffer down;    ///< between two filters, towards the wire
+    ByteBuffer gather;  ///< small segments brought together before they are encrypted
+
+    /// An empty buffer that probably has capacity already; give it back when it is empty again.
+    ByteBuffer borrow();
+    void give_back(ByteBuffer&& buffer);
+
+  private:
+    ThreadBuffers()
+        : read_(std::make_unique<std::array<std::uint8_t, read_bytes>>()),
+          record_(std::make_unique<std::array<std::uint8_t, record_bytes>>()) {}
+    std::unique_ptr<std::array<std::uint8_t, read_bytes>> read_;
+    std::unique_ptr<std::array<std::uint8_t, record_bytes>> record_;
+    std::vector<ByteBuffer> spare_;
+};
+
+}  // namespace sluice::net
