@@ -1,0 +1,42 @@
+#pragma once
+/// Checks passwords on a thread of its own: a hash costs a millisecond or many, and nobody else may wait for
+/// it.
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+
+#include "auth/auth.hpp"
+#include "auth/password_file.hpp"
+
+namespace sluice::auth {
+
+/// Operation: `authenticate` answers at once what needs no hash (certificates, anonymous clients, a full
+/// queue); the rest is answered from the worker thread, in order. Every request is answered exactly once; the
+/// destructor answers what still waits with server_busy, so that a client tries again.
+class PasswordAuthenticator final : public Authenticator {
+  public:
+    /// A second or so of hashing with mosquitto_passwd's usual iterations on a slow core; who waits longer
+    /// has given up.
+    static constexpr std::size_t waiting_max_default = 1024;
+
+    explicit PasswordAuthenticator(PasswordTable table, std::size_t waiting_max = waiting_max_default);
+    ~PasswordAuthenticator() override;
+    PasswordAuthenticator(const PasswordAuthenticator&) = delete;
+    PasswordAuthenticator& operator=(const PasswordAuthenticator&) = delete;
+
+    void authenticate(const Credentials& credentials, Answer answer) override;
+    /// Hashes computed so far.
+    std::uint64_t hashes() const;
+
+  private:
+    struct Shared;
+    static void work(const std::shared_ptr<Shared>& shared);
+
+    /// Shared with the thread, which may outlive this object: see the destructor.
+    std::shared_ptr<Shared> shared_;
+    std::thread worker_;
+};
+
+}  // namespace sluice::auth

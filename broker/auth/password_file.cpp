@@ -1,0 +1,105 @@
+#include "auth/password_file.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+
+#include "auth/text_file.hpp"
+
+namespace sluice::auth {
+namespace {
+
+constexpr std::size_t name_bytes_max = 65535;  // what CONNECT can carry
+constexpr std::size_t salt_bytes_max = 1024;
+/// Ten seconds or more of CPU for one login; more is a mistake.
+constexpr std::uint32_t iterations_max = 10'000'000;
+
+/// The next field of "$7$101$salt$hash", without its '$'.
+std::string_view cut_field(std::string_view& text) {
+    const std::size_t end = text.find('$');
+    const std::string_view field = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+    return field;
+}
+
+/// What is wrong with the hash, or nothing. The texts never contain parts of it.
+std::optional<std::string> parse_hash(std::string_view text, PasswordHash& out) {
+    if (!text.starts_with('$'))
+        return "the password is not hashed; expected `name:$7$...` or `name:$6$...`, as mosquitto_passwd "
+               "writes them";
+    text.remove_prefix(1);
+    const std::string_view scheme = cut_field(text);
+    if (scheme == "7") {
+        out.scheme = PasswordHash::Scheme::pbkdf2_sha512;
+        const std::string_view number = cut_field(text);
+        const auto [end, error] =
+            std::from_chars(number.data(), number.data() + number.size(), out.iterations);
+        if (error != std::errc{} || end != number.data() + number.size() || out.iterations == 0 ||
+            out.iterations > iterations_max)
+            return fmt::format("the number of iterations is wrong; expected 1 to {}", iterations_max);
+    } else if (scheme == "6") {
+        out.scheme = PasswordHash::Scheme::sha512;
+    } else {
+        return "unknown kind of hash; expected $7$ (PBKDF2-SHA512) or $6$ (SHA-512): "
+               "`mosquitto_passwd -H sha512-pbkdf2` makes the former";
+    }
+    auto salt = decode_base64(cut_field(text));
+    if (!salt || salt->empty() || salt->size() > salt_bytes_max)
+        return fmt::format("the salt is damaged; expected base64 of 1 to {} bytes", salt_bytes_max);
+    const auto hash = decode_base64(text);
+    if (!hash || hash->size() != out.hash.size())
+        return fmt::format("the hash is damaged; expected base64 of {} bytes", out.hash.size());
+    out.salt = std::move(*salt);
+    std::copy(hash->begin(), hash->end(), out.hash.begin());
+    return std::nullopt;
+}
+
+}  // namespace
+
+bool PasswordHash::matches(std::string_view password) const {
+    const auto computed = scheme == Scheme::sha512 ? sha512(as_bytes(password), salt)
+                                                   : pbkdf2_sha512(as_bytes(password), salt, iterations);
+    return computed && equal_in_constant_time(*computed, hash);
+}
+
+bool PasswordTable::add(std::string name, PasswordHash hash) {
+    if (!index_.emplace(std::move(name), hashes_.size()).second) return false;
+    hashes_.push_back(std::move(hash));
+    return true;
+}
+
+const PasswordHash& PasswordTable::decoy(std::string_view name) const {
+    return hashes_.empty() ? nobody_ : hashes_[keyed_hash(decoy_key_, name) % hashes_.size()];
+}
+
+PasswordTable::Verdict PasswordTable::check(std::string_view name, std::string_view password) const {
+    const auto found = index_.find(name);
+    const bool known = found != index_.end();
+    const bool same = (known ? hashes_[found->second] : decoy(name)).matches(password);
+    if (!known) return Verdict::unknown_user;
+    return same ? Verdict::accepted : Verdict::wrong_password;
+}
+
+Result<PasswordTable, std::string> parse_passwords(std::string_view text, std::string_view file) {
+    PasswordTable table;
+    LineReader lines(text);
+    for (std::string_view line; lines.next(line);) {
+        const auto problem = [&](std::string_view what) { return Err{at_line(file, lines.number(), what)}; };
+        const std::size_t colon = line.find(':');
+        // The line may be a password that lost its name: it is not quoted.
+        if (colon == std::string_view::npos) return problem("no ':' found; expected `name:hash`");
+        const std::string_view name = trimmed(line.substr(0, colon));
+        if (name.empty()) return problem("the user name is empty; expected `name:hash`");
+        if (name.size() > name_bytes_max)
+            return problem(
+                fmt::format("the user name is too long; expected at most {} bytes", name_bytes_max));
+        PasswordHash hash;
+        if (const auto wrong = parse_hash(trimmed(line.substr(colon + 1)), hash)) return problem(*wrong);
+        if (!table.add(std::string(name), std::move(hash)))
+            return problem(fmt::format("user `{}` is there twice; expected one line for each user", name));
+    }
+    return table;
+}
+
+}  // namespace sluice::auth

@@ -1,0 +1,57 @@
+#pragma once
+/// The password file, read: who has which hash. Pure and slow (hashing); knows no threads.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "auth/crypto.hpp"
+#include "base/bytes.hpp"
+#include "base/keyed_hash.hpp"
+#include "base/result.hpp"
+
+namespace sluice::auth {
+
+/// One hashed password, as mosquitto_passwd makes them.
+struct PasswordHash {
+    enum class Scheme : std::uint8_t {
+        sha512,         ///< $6$: SHA-512 of password and salt, once
+        pbkdf2_sha512,  ///< $7$
+    };
+    Scheme scheme = Scheme::pbkdf2_sha512;
+    std::uint32_t iterations = 101;  ///< what mosquitto_passwd uses; for $7$ only
+    ByteBuffer salt = ByteBuffer(12);
+    Sha512 hash{};
+
+    bool matches(std::string_view password) const;
+};
+
+class PasswordTable {
+  public:
+    enum class Verdict : std::uint8_t { accepted, unknown_user, wrong_password };
+
+    /// False when the name is there already.
+    bool add(std::string name, PasswordHash hash);
+    /// Always computes one hash: for an unknown user that of somebody else, always the same one for the same
+    /// name, so that neither one answer's time nor a comparison of many tells which names exist.
+    Verdict check(std::string_view name, std::string_view password) const;
+    std::size_t size() const { return hashes_.size(); }
+
+  private:
+    const PasswordHash& decoy(std::string_view name) const;
+
+    struct NameHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
+    };
+    std::unordered_map<std::string, std::size_t, NameHash, std::equal_to<>> index_;
+    std::vector<PasswordHash> hashes_;
+    PasswordHash nobody_;  ///< the decoy of an empty file
+    HashKey decoy_key_ = HashKey::random();
+};
+
+/// `file` is for the messages: "FILE:LINE: problem; expected ...". They never quote what follows the name.
+Result<PasswordTable, std::string> parse_passwords(std::string_view text, std::string_view file);
+
+}  // namespace sluice::auth

@@ -1,0 +1,16 @@
+#pragma once
+/// `[auth]`: who may come in, and what they may do.
+#include <string>
+
+#include "base/settings.hpp"
+
+namespace sluice::auth {
+
+struct AuthSettings {
+    std::string password_file;  ///< mosquitto_passwd's format; empty: no passwords
+    std::string acl_file;       ///< mosquitto's format; empty: everybody who is in may do everything
+    bool operator==(const AuthSettings&) const = default;
+};
+std::span<const SettingRow> auth_rows();
+
+}  // namespace sluice::auth

@@ -1,0 +1,205 @@
+#include "auth/password_authenticator.hpp"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <mutex>
+#include <vector>
+
+#include "tests/unit/auth/golden_passwords.hpp"
+
+namespace sluice::auth {
+namespace {
+
+using wire::ReasonCode;
+
+PasswordTable golden_table() {
+    return parse_passwords(test::golden_file, "golden").value();
+}
+
+Credentials user(std::string name, std::optional<std::string> password) {
+    Credentials credentials;
+    credentials.client_id = "c";
+    credentials.user_name = std::move(name);
+    credentials.password = std::move(password);
+    return credentials;
+}
+
+/// Asks and waits for the answer, wherever it comes from.
+Result<Principal, Refusal> ask(Authenticator& authenticator, const Credentials& credentials) {
+    std::promise<Result<Principal, Refusal>> promise;
+    authenticator.authenticate(credentials,
+                               [&](Result<Principal, Refusal> answer) { promise.set_value(answer); });
+    return promise.get_future().get();
+}
+
+/// Keeps the worker busy from the first answer on until let go.
+struct Stopper {
+    std::promise<void> entered, release;
+    void hold(Authenticator& authenticator) {
+        authenticator.authenticate(user("alice", "x"), [this](const Result<Principal, Refusal>&) {
+            entered.set_value();
+            release.get_future().wait();
+        });
+        entered.get_future().wait();
+    }
+};
+
+TEST(PasswordAuthenticator, LetsKnownUsersIn) {
+    PasswordAuthenticator authenticator(golden_table());
+    for (const auto& each : test::golden_users) {
+        const auto answer = ask(authenticator, user(std::string(each.name), std::string(each.password)));
+        ASSERT_TRUE(answer.ok()) << each.name;
+        EXPECT_EQ(answer->user_name, each.name);
+    }
+}
+
+TEST(PasswordAuthenticator, RefusesTheOthersAndSaysWhyInTheLogOnly) {
+    PasswordAuthenticator authenticator(golden_table());
+    const auto refusal = [&](const Credentials& credentials) {
+        const auto answer = ask(authenticator, credentials);
+        EXPECT_FALSE(answer.ok());
+        return answer.ok() ? Refusal{} : answer.error();
+    };
+    EXPECT_EQ(refusal(user("alice", "wrong")).why, "wrong password");
+    EXPECT_EQ(refusal(user("mallory", "wonderland")).why, "unknown user");
+    EXPECT_EQ(refusal(user("alice", std::nullopt)).why, "no password");
+    EXPECT_EQ(refusal(user("dave", std::nullopt)).why, "no password");  // whose password is empty, not absent
+    EXPECT_EQ(refusal(user("", "")).why, "unknown user");
+    EXPECT_EQ(refusal(user("alice", "wrong")).code, ReasonCode::bad_user_name_or_password);
+    EXPECT_EQ(refusal(user("mallory", "x")).code, ReasonCode::bad_user_name_or_password);
+    EXPECT_EQ(refusal(Credentials{}).code, ReasonCode::not_authorized);
+}
+
+TEST(PasswordAuthenticator, AWrongPasswordIsNotAnonymous) {
+    PasswordAuthenticator authenticator(golden_table());
+    Credentials credentials = user("alice", "wrong");
+    credentials.anonymous_allowed = true;
+    EXPECT_FALSE(ask(authenticator, credentials).ok());
+    credentials.user_name.reset();
+    const auto answer = ask(authenticator, credentials);
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer->user_name, "");
+}
+
+TEST(PasswordAuthenticator, ACertificateIsEnough) {
+    PasswordAuthenticator authenticator(golden_table());
+    Credentials credentials = user("alice", "wrong");
+    credentials.certificate_name = "device-7";
+    const auto answer = ask(authenticator, credentials);
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer->user_name, "device-7");
+    credentials.certificate_name = "";
+    credentials.anonymous_allowed = true;
+    EXPECT_FALSE(ask(authenticator, credentials).ok());
+    EXPECT_EQ(authenticator.hashes(), 0U);
+}
+
+// One hash whatever the outcome: the time tells nothing about which names exist.
+TEST(PasswordAuthenticator, UnknownUsersCostAHashToo) {
+    PasswordAuthenticator authenticator(golden_table());
+    std::uint64_t expected = 0;
+    for (const auto& credentials : {user("alice", "wonderland"), user("alice", "wrong"), user("mallory", "x"),
+                                    user("alice", std::nullopt), user("mallory", std::nullopt)}) {
+        (void)ask(authenticator, credentials);
+        // Counted before the answer is given.
+        EXPECT_EQ(authenticator.hashes(), ++expected);
+    }
+}
+
+TEST(PasswordAuthenticator, AFullQueueRefusesWithServerBusy) {
+    PasswordAuthenticator authenticator(golden_table(), 2);
+    Stopper stopper;
+    stopper.hold(authenticator);
+    std::vector<std::future<ReasonCode>> answers;
+    for (int i = 0; i < 4; ++i) {
+        auto promise = std::make_shared<std::promise<ReasonCode>>();
+        answers.push_back(promise->get_future());
+        authenticator.authenticate(
+            user("alice", "wonderland"), [promise](const Result<Principal, Refusal>& answer) {
+                promise->set_value(answer.ok() ? ReasonCode::success : answer.error().code);
+            });
+    }
+    EXPECT_EQ(answers[2].get(), ReasonCode::server_busy);
+    EXPECT_EQ(answers[3].get(), ReasonCode::server_busy);
+    stopper.release.set_value();
+    EXPECT_EQ(answers[0].get(), ReasonCode::success);
+    EXPECT_EQ(answers[1].get(), ReasonCode::success);
+}
+
+TEST(PasswordAuthenticator, TheDestructorAnswersWhatWaits) {
+    Stopper stopper;
+    std::vector<ReasonCode> codes;
+    std::thread opener;
+    {
+        PasswordAuthenticator authenticator(golden_table());
+        stopper.hold(authenticator);
+        for (int i = 0; i < 3; ++i)
+            authenticator.authenticate(
+                user("alice", "wonderland"), [&](const Result<Principal, Refusal>& answer) {
+                    codes.push_back(answer.ok() ? ReasonCode::success : answer.error().code);
+                });
+        opener = std::thread([&] { stopper.release.set_value(); });
+    }
+    opener.join();
+    ASSERT_EQ(codes.size(), 3U);  // some may have been checked before the end came
+    for (const ReasonCode code : codes)
+        EXPECT_TRUE(code == ReasonCode::server_busy || code == ReasonCode::success);
+}
+
+// After a reload the last reference may be held by an answer that is just being given.
+TEST(PasswordAuthenticator, MayBeDestroyedByItsOwnAnswer) {
+    std::promise<void> done;
+    auto authenticator = std::make_shared<PasswordAuthenticator>(golden_table());
+    PasswordAuthenticator& alias = *authenticator;
+    Stopper stopper;
+    stopper.hold(alias);
+    alias.authenticate(user("alice", "wonderland"), [kept = std::move(authenticator), &done](
+                                                        const Result<Principal, Refusal>& answer) mutable {
+        EXPECT_TRUE(answer.ok());
+        kept.reset();
+        done.set_value();
+    });
+    stopper.release.set_value();
+    done.get_future().wait();
+}
+
+TEST(PasswordAuthenticator, ManyThreadsAtOnce) {
+    constexpr int threads = 4, each = 50;
+    std::atomic<int> right{0};
+    {
+        PasswordAuthenticator authenticator(golden_table());
+        std::vector<std::thread> clients;
+        for (int t = 0; t < threads; ++t) {
+            clients.emplace_back([&] {
+                for (int i = 0; i < each; ++i) {
+                    const bool good = i % 2 == 0;
+                    const auto answer = ask(authenticator, user("carol", good ? "old-style" : "x"));
+                    if (answer.ok() == good) ++right;
+                }
+            });
+        }
+        for (auto& client : clients) client.join();
+    }
+    EXPECT_EQ(right, threads * each);
+}
+
+TEST(OpenAuthenticator, KnowsCertificatesAndAnonymousClientsOnly) {
+    const auto authenticator = make_open_authenticator();
+    EXPECT_FALSE(ask(*authenticator, Credentials{}).ok());
+    EXPECT_FALSE(ask(*authenticator, user("alice", "wonderland")).ok());
+    Credentials credentials;
+    credentials.anonymous_allowed = true;
+    ASSERT_TRUE(ask(*authenticator, credentials).ok());
+    credentials = user("alice", "wonderland");
+    credentials.anonymous_allowed = true;
+    const auto believed = ask(*authenticator, credentials);
+    ASSERT_TRUE(believed.ok());
+    EXPECT_EQ(believed->user_name, "") << "an unchecked name must not become an identity";
+    credentials.anonymous_allowed = false;
+    credentials.certificate_name = "device-7";
+    EXPECT_EQ(ask(*authenticator, credentials)->user_name, "device-7");
+}
+
+}  // namespace
+}  // namespace sluice::auth
