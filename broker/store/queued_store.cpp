@@ -1,0 +1,345 @@
+#include "store/queued_store.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.hpp"
+
+namespace sluice::store {
+namespace {
+
+/// Fewer waiting messages than this never shorten the window: a group should be worth its fsync.
+constexpr std::size_t messages_enough_min = 16;
+/// Entries without a body are small, but not without limit.
+constexpr std::size_t group_entries_max = 8192;
+/// Attempts to write the last group before stop() gives it up.
+constexpr int last_attempts = 5;
+constexpr std::chrono::milliseconds last_pause{200};
+constexpr std::size_t load_step_rows = 256;
+
+struct Weight {
+    std::size_t messages = 0, bytes = 0;
+};
+
+Weight weigh(const std::vector<core::LedgerEntry>& batch) {
+    Weight w;
+    for (const auto& entry : batch) {
+        const core::MessagePtr* message = nullptr;
+        if (const auto* append = std::get_if<core::AppendMessage>(&entry)) message = &append->message;
+        if (const auto* retained = std::get_if<core::SetRetained>(&entry)) message = &retained->message;
+        if (!message) continue;
+        ++w.messages;
+        w.bytes += (*message)->body().size();
+    }
+    return w;
+}
+
+bool fill_from(const core::AppendMessage& append, core::SessionKey session, core::QueueEntry& entry) {
+    for (const auto& target : append.targets) {
+        if (target.session != session) continue;
+        entry = {append.row, append.message, target.qos, target.retain, target.subscription_identifiers};
+        return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+QueuedStore::QueuedStore(StoreSettings settings, std::unique_ptr<Backend> backend)
+    : settings_(std::move(settings)),
+      acks_on_commit_(settings_.durability.mode != DurabilityMode::interval),
+      messages_enough_(settings_.group_messages_max),
+      backend_(std::move(backend)) {}
+
+QueuedStore::~QueuedStore() {
+    stop();
+}
+
+Result<Recovered, std::string> QueuedStore::open() {
+    auto recovered = backend_->open(ledger_);
+    if (recovered) publish_stats();
+    return recovered;
+}
+
+void QueuedStore::start(StoreEvents& events) {
+    CHECK(!thread_.joinable());
+    stopping_ = false;
+    events_ = &events;
+    thread_ = std::thread([this] { run(); });
+}
+
+void QueuedStore::stop() {
+    if (thread_.joinable()) {
+        {
+            const std::lock_guard lock(mutex_);
+            stopping_ = true;
+        }
+        wake_.notify_one();
+        thread_.join();
+    }
+    backend_->close();
+}
+
+void QueuedStore::post_batch(ShardIndex shard, TurnNumber turn, std::vector<core::LedgerEntry> batch) {
+    const Weight weight = weigh(batch);
+    bool notify = false;
+    {
+        const std::lock_guard lock(mutex_);
+        if (inbox_.empty()) inbox_since_ = Clock::now();
+        messages_waiting_ += weight.messages;
+        bytes_waiting_ += weight.bytes;
+        entries_waiting_ += batch.size();
+        inbox_.emplace_back(Batch{shard, turn, std::move(batch)});
+        if (!urgent_ && (full() || !timer_runs_ || !acks_on_commit_)) notify = urgent_ = true;
+    }
+    if (notify) wake_.notify_one();
+}
+
+void QueuedStore::post_load_queue(ShardIndex shard, core::SessionKey session, core::RowId after,
+                                  std::size_t messages_max, std::size_t bytes_max) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (inbox_.empty()) inbox_since_ = Clock::now();
+        inbox_.emplace_back(Load{shard, session, after, std::max<std::size_t>(messages_max, 1), bytes_max});
+        urgent_ = true;
+    }
+    wake_.notify_one();
+}
+
+StoreStats QueuedStore::stats() const {
+    const std::lock_guard lock(mutex_);
+    return stats_;
+}
+
+void QueuedStore::run() {
+    bool stop = false;
+    while (!stop) {
+        take_inbox(Take::when_called);
+        {
+            const std::lock_guard lock(mutex_);
+            stop = stopping_;
+        }
+        answer_loads();
+        if (!acks_on_commit_ && !retry_at_) tell_committed(std::exchange(group_.turns, {}));
+        if (!stop && commit_due()) commit();
+    }
+    commit_last();
+}
+
+/// When the thread must wake without being called.
+std::optional<QueuedStore::Clock::time_point> QueuedStore::wake_at() const {
+    if (retry_at_) return retry_at_;
+    if (!group_since_) return std::nullopt;
+    return *group_since_ + settings_.durability.window;
+}
+
+bool QueuedStore::full() const {
+    return messages_waiting_ >= messages_enough_ || bytes_waiting_ >= settings_.group_bytes_max ||
+           entries_waiting_ >= group_entries_max;
+}
+
+/// Merges what was posted, in the order of the posts. A load is answered in its place: it sees earlier posts,
+/// and a settle behind it does not hide what it asks for.
+void QueuedStore::take_inbox(Take how) {
+    std::vector<std::variant<Batch, Load>> taken;
+    Clock::time_point since;
+    {
+        std::unique_lock lock(mutex_);
+        if (how == Take::when_called) {
+            const auto deadline = wake_at();
+            timer_runs_ = deadline.has_value();
+            const auto called = [this] { return urgent_ || stopping_; };
+            if (deadline) {
+                wake_.wait_until(lock, *deadline, called);
+            } else {
+                wake_.wait(lock, called);
+            }
+            full_ = full();
+        } else {
+            // In one step with emptying the inbox: from here on a post counts for the next group and calls.
+            messages_waiting_ = bytes_waiting_ = entries_waiting_ = 0;
+            timer_runs_ = full_ = false;
+        }
+        urgent_ = false;
+        taken.swap(inbox_);
+        since = inbox_since_;
+    }
+    for (auto& item : taken) {
+        if (auto* batch = std::get_if<Batch>(&item)) {
+            if (!group_since_) group_since_ = since;
+            counts_.entries += batch->entries.size();
+            group_.merge(batch->shard, batch->turn, std::move(batch->entries), ledger_);
+        } else {
+            loads_.push_back(std::get<Load>(item));
+            answer_loads();
+        }
+    }
+}
+
+bool QueuedStore::commit_due() const {
+    const auto now = Clock::now();
+    if (retry_at_) return now >= *retry_at_;
+    return group_since_ && (full_ || now >= *group_since_ + settings_.durability.window);
+}
+
+void QueuedStore::commit() {
+    take_inbox(Take::for_commit);
+    const auto began = Clock::now();
+    IoReport report;
+    const bool writes = !group_.empty();
+    if (writes) report = backend_->write(group_, ledger_);
+    if (report.state == IoState::damaged) {
+        report = backend_->repair();
+        if (report.state == IoState::done) report = backend_->write(group_, ledger_);
+    }
+    if (report.state != IoState::done) {
+        postpone(report);
+        return;
+    }
+    retry_at_.reset();
+    if (writes) note_commit(Clock::now() - began);
+    learn_group_size();
+    counts_.cancelled_rows += group_.rows_cancelled;
+    const auto turns = std::exchange(group_.turns, {});
+    group_.clear(std::min(group_.rows_doomed.size(), Backend::doomed_rows_max));
+    group_since_.reset();
+    if (!group_.rows_doomed.empty()) group_since_ = Clock::now();
+    publish_stats();
+    tell_trouble("");
+    tell_committed(turns);
+}
+
+void QueuedStore::note_commit(Clock::duration took) {
+    const auto us = std::chrono::duration_cast<std::chrono::microseconds>(took).count();
+    counts_.commit_us_last = static_cast<std::uint64_t>(us);
+    counts_.commit_us_max = std::max(counts_.commit_us_max, counts_.commit_us_last);
+    ++counts_.commits;
+}
+
+void QueuedStore::learn_group_size() {
+    const std::lock_guard lock(mutex_);
+    messages_enough_ =
+        std::clamp<std::size_t>(group_.messages, std::min(messages_enough_min, settings_.group_messages_max),
+                                settings_.group_messages_max);
+}
+
+/// The batches stay merged in memory; nobody is acknowledged meanwhile, which is what bounds them.
+void QueuedStore::postpone(const IoReport& report) {
+    retry_at_ = Clock::now() + settings_.retry_pause;
+    tell_trouble(report.problem);
+    publish_stats();
+}
+
+/// At stop: a few attempts, then say what is lost rather than hang.
+void QueuedStore::commit_last() {
+    take_inbox(Take::for_commit);
+    for (int attempt = 0; group_since_ || retry_at_; ++attempt) {
+        if (attempt == last_attempts) {
+            log::error(
+                fmt::format("store: stopped without writing the last batches messages={} entries={}: {}",
+                            group_.appends.size() + group_.retained.size(), group_.entries, trouble_));
+            break;
+        }
+        if (attempt > 0) std::this_thread::sleep_for(last_pause);
+        if (group_.turns.empty() && !group_.rows_doomed.empty() && group_.nothing_but_doomed())
+            break;  // the next start removes them
+        commit();
+    }
+    for (const Load& load : std::exchange(loads_, {}))
+        events_->on_queue_loaded(load.shard, load.session, {}, false);
+}
+
+void QueuedStore::tell_committed(const std::map<ShardIndex, TurnNumber>& turns) {
+    for (const auto& [shard, turn] : turns) events_->on_committed(shard, turn);
+}
+
+void QueuedStore::tell_trouble(const std::string& problem) {
+    if (problem == trouble_) return;
+    if (problem.empty()) {
+        log::info("store: writes again");
+    } else {
+        log::error("store: " + problem);
+    }
+    trouble_ = problem;
+    counts_.in_trouble = !problem.empty();
+    publish_stats();
+    events_->on_store_trouble(problem);
+}
+
+void QueuedStore::answer_loads() {
+    if (loads_.empty() || (loads_stuck_ && retry_at_ && Clock::now() < *retry_at_)) return;
+    loads_stuck_ = false;
+    std::vector<Load> waiting;
+    for (const Load& one : std::exchange(loads_, {})) {
+        Answer answer;
+        IoReport report = load(one, answer);
+        if (answer.left_out > 0)
+            log::error(
+                fmt::format("store: messages cannot be read and were left out count={} session={} first: {}",
+                            answer.left_out, one.session, answer.why));
+        if (report.state == IoState::done) {
+            events_->on_queue_loaded(one.shard, one.session, std::move(answer.entries), answer.exhausted);
+        } else {
+            loads_stuck_ = true;
+            waiting.push_back(one);
+            postpone(report);
+        }
+    }
+    loads_ = std::move(waiting);
+}
+
+IoReport QueuedStore::load(const Load& load, Answer& answer) {
+    std::size_t bytes = 0;
+    core::RowId after = load.after;
+    for (;;) {
+        const auto rows = ledger_.open_rows(load.session, after, load_step_rows);
+        if (rows.empty()) {
+            answer.exhausted = true;
+            return {};
+        }
+        for (const core::RowId row : rows) {
+            after = row;
+            if (answer.entries.size() >= load.messages_max) return {};
+            core::QueueEntry entry;
+            IoReport report = read_entry(row, load.session, entry);
+            if (report.state == IoState::missing) {
+                leave_out(row, load.session, answer, std::move(report.problem));
+                continue;
+            }
+            if (report.state != IoState::done) return report;
+            bytes += entry.message->body().size();
+            if (!answer.entries.empty() && bytes > load.bytes_max) return {};
+            answer.entries.push_back(std::move(entry));
+        }
+    }
+}
+
+IoReport QueuedStore::read_entry(core::RowId row, core::SessionKey session, core::QueueEntry& entry) {
+    const auto pending = group_.appends.find(row);
+    if (pending != group_.appends.end() && fill_from(pending->second, session, entry)) return {};
+    IoReport report = backend_->read(row, session, entry);
+    if (report.state == IoState::damaged) {
+        report = backend_->repair();
+        if (report.state == IoState::done) report = backend_->read(row, session, entry);
+    }
+    return report;
+}
+
+/// A message that the file cannot give back any more: the queue goes on without it.
+void QueuedStore::leave_out(core::RowId row, core::SessionKey session, Answer& answer, std::string why) {
+    if (answer.left_out++ == 0) answer.why = fmt::format("row={} {}", row, why);
+    ++counts_.unreadable_rows;
+    if (!group_since_) group_since_ = Clock::now();
+    group_.quarantine(session, row, ledger_);
+}
+
+void QueuedStore::publish_stats() {
+    StoreStats stats = counts_;
+    stats.rows = ledger_.rows();
+    backend_->add_stats(stats);
+    const std::lock_guard lock(mutex_);
+    stats_ = stats;
+}
+
+}  // namespace sluice::store

@@ -1,0 +1,193 @@
+#include "store/salvage.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <vector>
+
+#include "store/data_dir.hpp"
+#include "store/sqlite_schema.hpp"
+
+namespace sluice::store {
+namespace {
+
+/// Damaged files kept beside the store; older ones are deleted, so that a failing disk does not fill itself.
+constexpr std::size_t damaged_files_max = 3;
+/// Seeks past unreadable places per table.
+constexpr int seeks_max = 4096;
+
+struct Table {
+    const char* name;
+    const char* columns;
+    const char* order;
+    const char* integer_key;  ///< lets us seek past a bad page; null: read from both ends only
+};
+
+constexpr std::array tables = {
+    Table{"meta", "name, value", "name", nullptr},
+    Table{"session",
+          "key, crc, client_id, user_name, expiry_interval_s, disconnected_at_ms, will_delay_s, will", "key",
+          "key"},
+    Table{"subscription", "session, filter, crc, options, identifier", "session, filter", nullptr},
+    Table{"progress", "session, state", "session", "session"},
+    Table{"message", "row, crc, targets, body", "row", "row"},
+    Table{"settled", "chunk, session, covered, open", "chunk, session", nullptr},
+    Table{"retained", "id, hash, crc, topic, body", "id", "id"},
+    Table{"damaged", "rowid, found_at_ms, row, crc, targets, body", "rowid", "rowid"},
+};
+
+std::string time_text() {
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &parts);
+    return text;
+}
+
+bool rename_if_there(const std::string& from, const std::string& to, std::string& problem) {
+    std::error_code code;
+    if (!std::filesystem::exists(from, code)) return true;
+    std::filesystem::rename(from, to, code);
+    if (code) problem = fmt::format("{} is damaged and cannot be set aside: {}", from, code.message());
+    return !code;
+}
+
+void forget_oldest(const std::string& path) {
+    const std::filesystem::path file(path);
+    const std::string prefix = file.filename().string() + ".damaged-";
+    std::vector<std::string> found;
+    std::error_code code;
+    for (const auto& entry : std::filesystem::directory_iterator(file.parent_path(), code)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with(prefix) && !name.ends_with("-wal") && !name.ends_with("-shm"))
+            found.push_back(entry.path().string());
+    }
+    std::sort(found.begin(), found.end(), std::greater<>());
+    for (std::size_t i = damaged_files_max; i < found.size(); ++i)
+        for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(found[i] + suffix, code);
+}
+
+/// Copies one table from a file that lies.
+class TableCopy {
+  public:
+    TableCopy(SqliteDb& from, SqliteDb& to, const Table& table) : from_(from), to_(to), table_(table) {
+        columns_ =
+            static_cast<int>(std::count(table.columns, table.columns + std::strlen(table.columns), ',')) + 1;
+        std::string marks = "?";
+        for (int i = 1; i < columns_; ++i) marks += ",?";
+        to_.prepare(fmt::format("INSERT OR IGNORE INTO {}({}) VALUES({})", table.name, table.columns, marks),
+                    insert_);
+    }
+
+    void run() {
+        if (!insert_ || (table_.integer_key ? copy_by_seeking() : copy(false, 0))) return;
+        whole_ = false;
+        copy(true, 0);
+    }
+
+    std::string report() const {
+        return fmt::format("{} {}{}", rows_, table_.name, whole_ ? "" : " (others could not be read)");
+    }
+
+  private:
+    /// From one end until the end or the first error; true at the end.
+    bool copy(bool backwards, std::uint64_t from_key) {
+        std::string sql = fmt::format("SELECT {} FROM {}", table_.columns, table_.name);
+        if (table_.integer_key) sql += fmt::format(" WHERE {} >= {}", table_.integer_key, from_key);
+        sql += fmt::format(" ORDER BY {}", table_.order);
+        if (backwards) {
+            // "a, b" becomes "a DESC, b DESC"
+            const auto comma = sql.rfind(table_.order);
+            std::string order = table_.order;
+            for (std::size_t at = 0; (at = order.find(',', at)) != std::string::npos; at += 6)
+                order.replace(at, 1, " DESC,");
+            sql.replace(comma, std::string::npos, order + " DESC");
+        }
+        Statement select;
+        if (from_.prepare(sql, select, false) != SQLITE_OK) return false;
+        int rc = SQLITE_OK;
+        while ((rc = select.step()) == SQLITE_ROW) take(select);
+        return rc == SQLITE_DONE;
+    }
+
+    void take(Statement& select) {
+        for (int i = 0; i < columns_; ++i)
+            sqlite3_bind_value(insert_.get(), i + 1, sqlite3_column_value(select.get(), i));
+        if (insert_.run() == SQLITE_OK) rows_ += static_cast<std::uint64_t>(sqlite3_changes(to_.get()));
+        if (table_.integer_key) next_key_ = std::max(next_key_, select.u64(0) + 1);
+    }
+
+    /// After an error looks further on, in growing steps, so that one bad page costs little more than itself.
+    bool copy_by_seeking() {
+        if (copy(false, 0)) return true;
+        whole_ = false;
+        std::uint64_t step = 1, seek = next_key_;
+        for (int i = 0; i < seeks_max && seek < (std::uint64_t{1} << 62); ++i) {
+            const std::uint64_t before = rows_;
+            if (copy(false, seek)) return false;
+            step = rows_ > before ? 1 : step * 2;
+            seek = rows_ > before ? next_key_ : seek + step;
+        }
+        return false;
+    }
+
+    SqliteDb& from_;
+    SqliteDb& to_;
+    const Table& table_;
+    Statement insert_;
+    int columns_ = 0;
+    std::uint64_t rows_ = 0, next_key_ = 0;
+    bool whole_ = true;
+};
+
+}  // namespace
+
+Result<std::string, std::string> set_aside(const std::string& path) {
+    std::string to = path + ".damaged-" + time_text();
+    std::error_code code;
+    for (int i = 1; std::filesystem::exists(to, code); ++i)
+        to = fmt::format("{}.damaged-{}-{}", path, time_text(), i);
+    std::string problem;
+    // The log goes first: should we stop in between, the file without its log is older, not mixed.
+    if (!rename_if_there(path + "-wal", to + "-wal", problem) || !rename_if_there(path, to, problem))
+        return Err{problem};
+    std::filesystem::remove(path + "-shm", code);
+    sync_dir(std::filesystem::path(path).parent_path().string());
+    forget_oldest(path);
+    return to;
+}
+
+std::string salvage(const std::string& damaged_path, SqliteDb& fresh) {
+    /// Reading makes this file beside the one that was set aside; it says nothing.
+    struct RemoveIndex {
+        std::string path;
+        ~RemoveIndex() { std::remove(path.c_str()); }
+    } const remove_index{damaged_path + "-shm"};
+    SqliteDb damaged;
+    std::uint64_t tables_seen = 0;
+    int rc = damaged.open(damaged_path, SqliteDb::Mode::read_only);
+    if (rc == SQLITE_OK) rc = damaged.query("SELECT count(*) FROM sqlite_schema", tables_seen);
+    if (rc != SQLITE_OK) return "nothing could be read from it: " + damaged.error();
+    if (tables_seen == 0) return "nothing was in it";
+    if (fresh.exec("BEGIN IMMEDIATE") != SQLITE_OK) return "nothing was saved: " + fresh.error();
+    std::string saved;
+    for (const Table& table : tables) {
+        TableCopy copy(damaged, fresh, table);
+        copy.run();
+        saved += (saved.empty() ? "rows saved from it: " : ", ") + copy.report();
+    }
+    if (fresh.exec("COMMIT") == SQLITE_OK) return saved;
+    saved = "nothing was saved: " + fresh.error();
+    fresh.exec("ROLLBACK");
+    return saved;
+}
+
+}  // namespace sluice::store

@@ -1,0 +1,18 @@
+#pragma once
+/// What to do with a damaged file: set it aside untouched, and copy what can still be read into a fresh one.
+#include <string>
+
+#include "base/result.hpp"
+#include "store/sqlite_db.hpp"
+
+namespace sluice::store {
+
+/// Renames `path` and its log to `path`.damaged-<time>; returns the new path. Keeps the newest few of such
+/// files.
+Result<std::string, std::string> set_aside(const std::string& path);
+
+/// Copies row by row, around what cannot be read. Checksums are judged later, when the rows are used. Returns
+/// one line with what was saved.
+std::string salvage(const std::string& damaged_path, SqliteDb& fresh);
+
+}  // namespace sluice::store

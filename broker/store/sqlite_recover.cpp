@@ -1,0 +1,275 @@
+/// SqliteBackend: what the file tells at the start. Each value is checked before it is believed; what does
+/// not hold is left out, told to the operator and taken out of the file.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/hash.hpp"
+#include "base/log.hpp"
+#include "store/crc32c.hpp"
+#include "store/sqlite_backend.hpp"
+#include "store/sqlite_schema.hpp"
+
+namespace sluice::store {
+namespace {
+
+RecoveredSession* find_session(Recovered& out, core::SessionKey key) {
+    const auto found =
+        std::lower_bound(out.sessions.begin(), out.sessions.end(), key,
+                         [](const RecoveredSession& s, core::SessionKey k) { return s.record.key < k; });
+    return found != out.sessions.end() && found->record.key == key ? &*found : nullptr;
+}
+
+bool read_session(const Statement& row, core::SessionRecord& record) {
+    record.key = row.u64(0);
+    record.client_id = row.text(2);
+    record.user_name = row.text(3);
+    record.expiry_interval_s = static_cast<std::uint32_t>(row.u64(4));
+    if (!row.is_null(5)) record.disconnected_at = WallTime(Millis(static_cast<std::int64_t>(row.u64(5))));
+    if (!row.is_null(7)) {
+        auto message = core::Message::from_body(row.blob(7));
+        if (!message) return false;
+        record.will = core::StoredWill{std::move(message), static_cast<std::uint32_t>(row.u64(6))};
+    }
+    return row.u64(1) == checksum_of(record);
+}
+
+/// The marks of one block of chunks (those of all shards with the same counters).
+class Marks {
+  public:
+    int load(SqliteDb& db, std::uint64_t block) {
+        if (block == block_) return SQLITE_OK;
+        block_ = block;
+        marks_.clear();
+        if (!select_)
+            if (const int rc = db.prepare(
+                    "SELECT chunk, session, covered, open FROM settled WHERE chunk >= ? AND chunk < ?",
+                    select_);
+                rc != SQLITE_OK)
+                return rc;
+        const ResetAtEnd reset(select_);
+        select_.bind(1, block << 8).bind(2, (block + 1) << 8);
+        int rc = SQLITE_OK;
+        while ((rc = select_.step()) == SQLITE_ROW) {
+            const Bytes open = select_.blob(3);
+            marks_[{select_.u64(0), select_.u64(1)}] = {static_cast<unsigned>(select_.u64(2)),
+                                                        ByteBuffer(open.begin(), open.end())};
+        }
+        return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    }
+
+    bool any(ChunkKey chunk) const {
+        const auto found = marks_.lower_bound({chunk, 0});
+        return found != marks_.end() && found->first.first == chunk;
+    }
+
+    bool settled(core::SessionKey session, core::RowId row) const {
+        const auto found = marks_.find({chunk_of(row), session});
+        const unsigned offset = offset_in_chunk(row);
+        if (found == marks_.end() || offset >= found->second.covered) return false;
+        const ByteBuffer& open = found->second.open;
+        return offset / 8 >= open.size() || ((open[offset / 8] >> (offset % 8)) & 1) == 0;
+    }
+
+  private:
+    struct Mark {
+        unsigned covered = 0;
+        ByteBuffer open;
+    };
+    std::uint64_t block_ = UINT64_MAX;
+    std::map<std::pair<ChunkKey, core::SessionKey>, Mark> marks_;
+    Statement select_;
+};
+
+int end_of(int rc) {
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+}  // namespace
+
+bool SqliteBackend::Findings::any() const {
+    return !rows_orphaned.empty() || !rows_bad.empty() || !sessions_bad.empty() || !progress_bad.empty() ||
+           !subscriptions_bad.empty() || !retained_bad.empty() || !chunks_dead.empty() || strays;
+}
+
+int SqliteBackend::recover(SettleLedger& ledger, Recovered& out) {
+    Findings findings;
+    int rc = recover_sessions(ledger, out, findings);
+    if (rc == SQLITE_OK) rc = recover_subscriptions(out, findings);
+    if (rc == SQLITE_OK) rc = recover_progress(out, findings);
+    if (rc == SQLITE_OK) rc = recover_messages(ledger, out, findings);
+    if (rc == SQLITE_OK) rc = recover_dead_chunks(ledger, findings);
+    if (rc == SQLITE_OK) rc = recover_retained(out, findings);
+    if (rc == SQLITE_OK) rc = recover_limits(out);
+    if (rc != SQLITE_OK) return rc;
+    describe(findings, out.damage);
+    db_.query("PRAGMA page_count", pages_);
+    if (!findings.any()) return SQLITE_OK;
+    rc = put_right(findings);
+    if (rc == SQLITE_OK || is_damage(rc)) return rc;
+    // A full disk, say: what is wrong stays in the file and is found again at the next start.
+    log::warn(fmt::format("store: {} could not be put right: {}", path_, db_.error()));
+    if (sqlite3_get_autocommit(db_.get()) == 0) at(rollback).run();
+    return SQLITE_OK;
+}
+
+int SqliteBackend::recover_sessions(SettleLedger& ledger, Recovered& out, Findings& findings) {
+    Statement select;
+    int rc = db_.prepare(
+        "SELECT key, crc, client_id, user_name, expiry_interval_s, disconnected_at_ms, will_delay_s, will "
+        "FROM session ORDER BY key",
+        select, false);
+    if (rc != SQLITE_OK) return rc;
+    while ((rc = select.step()) == SQLITE_ROW) {
+        RecoveredSession session;
+        if (!read_session(select, session.record)) {
+            findings.sessions_bad.push_back(select.u64(0));
+            continue;
+        }
+        session.progress.session = session.record.key;
+        ledger.add_session(session.record.key);
+        out.session_key_max = session.record.key;
+        out.sessions.push_back(std::move(session));
+    }
+    return end_of(rc);
+}
+
+int SqliteBackend::recover_subscriptions(Recovered& out, Findings& findings) {
+    Statement select;
+    int rc = db_.prepare("SELECT session, filter, crc, options, identifier FROM subscription", select, false);
+    if (rc != SQLITE_OK) return rc;
+    while ((rc = select.step()) == SQLITE_ROW) {
+        core::SaveSubscription one{
+            .session = select.u64(0), .filter = std::string(select.text(1)), .options = {}};
+        const auto options = decode_options(select.u64(3));
+        if (options) one.options = *options;
+        one.options.identifier = static_cast<std::uint32_t>(select.u64(4));
+        if (!options || select.u64(2) != checksum_of(one)) {
+            findings.subscriptions_bad.emplace_back(one.session, std::move(one.filter));
+        } else if (auto* session = find_session(out, one.session)) {
+            session->subscriptions.push_back(std::move(one));
+        } else {
+            findings.strays = true;
+        }
+    }
+    return end_of(rc);
+}
+
+int SqliteBackend::recover_progress(Recovered& out, Findings& findings) {
+    Statement select;
+    int rc = db_.prepare("SELECT session, state FROM progress", select, false);
+    if (rc != SQLITE_OK) return rc;
+    while ((rc = select.step()) == SQLITE_ROW) {
+        auto* session = find_session(out, select.u64(0));
+        auto progress = decode_progress(select.u64(0), select.blob(1));
+        if (!progress) {
+            findings.progress_bad.push_back(select.u64(0));
+        } else if (session) {
+            session->progress = std::move(*progress);
+        } else {
+            findings.strays = true;
+        }
+    }
+    return end_of(rc);
+}
+
+int SqliteBackend::recover_messages(SettleLedger& ledger, Recovered& out, Findings& findings) {
+    Statement select;
+    Marks marks;
+    // The body's length stands in the row's head: long bodies are not read here.
+    int rc = db_.prepare("SELECT row, targets, length(body) FROM message ORDER BY row", select, false);
+    if (rc != SQLITE_OK) return rc;
+    core::QueueTarget target;
+    while ((rc = select.step()) == SQLITE_ROW) {
+        const core::RowId row = select.u64(0);
+        out.row_max = std::max(out.row_max, row | 0xffff);
+        if (const int bad = marks.load(db_, row >> 16); bad != SQLITE_OK) return bad;
+        bool open = false;
+        TargetsReader targets(row, select.blob(1));
+        while (targets.next(target)) {
+            auto* session = find_session(out, target.session);
+            if (!session || marks.settled(target.session, row) || !ledger.open_row(target.session, row))
+                continue;
+            open = true;
+            ++session->queue_messages;
+            session->queue_bytes += select.u64(2);
+        }
+        if (targets.damaged()) {
+            if (!open) findings.rows_bad.push_back(row);
+        } else if (!open) {
+            findings.rows_orphaned.push_back(row);
+        }
+        if (marks.any(chunk_of(row))) ledger.note_marks(chunk_of(row));
+    }
+    return end_of(rc);
+}
+
+int SqliteBackend::recover_dead_chunks(const SettleLedger& ledger, Findings& findings) {
+    Statement select;
+    int rc = db_.prepare("SELECT DISTINCT chunk FROM settled", select, false);
+    if (rc != SQLITE_OK) return rc;
+    while ((rc = select.step()) == SQLITE_ROW)
+        if (!ledger.chunk_in_use(select.u64(0))) findings.chunks_dead.push_back(select.u64(0));
+    return end_of(rc);
+}
+
+int SqliteBackend::recover_retained(Recovered& out, Findings& findings) {
+    Statement select;
+    int rc = db_.prepare("SELECT id, hash, crc, topic, body FROM retained", select, false);
+    if (rc != SQLITE_OK) return rc;
+    while ((rc = select.step()) == SQLITE_ROW) {
+        const Bytes body = select.blob(4);
+        auto message = core::Message::from_body(body);
+        const std::uint64_t hash = select.u64(1);
+        if (!message || select.u64(2) != crc32c_of(hash, body) || message->topic() != select.text(3) ||
+            hash != stable_hash(message->topic()) >> 1) {
+            findings.retained_bad.push_back(select.u64(0));
+        } else {
+            out.retained.push_back(std::move(message));
+        }
+    }
+    return end_of(rc);
+}
+
+int SqliteBackend::recover_limits(Recovered& out) {
+    std::uint64_t rows = 0, keys = 0;
+    int rc = db_.query("SELECT value FROM meta WHERE name='row_max'", rows);
+    if (rc == SQLITE_OK) rc = db_.query("SELECT value FROM meta WHERE name='session_key_max'", keys);
+    row_limit_ = out.row_max = std::max(out.row_max, rows);
+    session_key_limit_ = out.session_key_max = std::max(out.session_key_max, keys);
+    return rc;
+}
+
+void SqliteBackend::describe(const Findings& f, std::vector<std::string>& damage) {
+    const auto tell = [&damage](std::size_t count, const char* what) {
+        if (count > 0) damage.push_back(fmt::format("{} {}: the checksum did not hold", count, what));
+    };
+    tell(f.sessions_bad.size(), "sessions were left out with their queues");
+    tell(f.subscriptions_bad.size(), "subscriptions were left out");
+    tell(f.progress_bad.size(), "sessions lost the state of their deliveries");
+    tell(f.rows_bad.size(), "messages were put into the table `damaged`");
+    tell(f.retained_bad.size(), "retained messages were left out");
+}
+
+int SqliteBackend::put_right(const Findings& findings) {
+    WriteGroup group;  // reuses the ordinary way of writing
+    group.rows_settled = findings.rows_orphaned;
+    group.rows_quarantined = findings.rows_bad;
+    group.chunks_dead = findings.chunks_dead;
+    group.sessions_removed.insert(findings.sessions_bad.begin(), findings.sessions_bad.end());
+    for (const auto& key : findings.subscriptions_bad) group.subscriptions[key] = std::nullopt;
+    for (const auto session : findings.progress_bad) group.progress[session].session = session;
+    int rc = at(begin).run();
+    if (rc == SQLITE_OK) rc = write_all(group, SettleLedger{});
+    for (const auto id : findings.retained_bad)
+        if (rc == SQLITE_OK) rc = at(retained_delete).bind(1, id).run();
+    if (rc == SQLITE_OK && findings.strays)
+        rc = db_.exec(
+            "DELETE FROM subscription WHERE session NOT IN (SELECT key FROM session);"
+            "DELETE FROM progress WHERE session NOT IN (SELECT key FROM session)");
+    if (rc == SQLITE_OK) rc = at(commit).run();
+    return rc;
+}
+
+}  // namespace sluice::store

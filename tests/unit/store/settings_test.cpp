@@ -1,0 +1,37 @@
+#include "store/settings.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sluice::store {
+namespace {
+
+const SettingRow& row(std::string_view key) {
+    for (const auto& r : durability_rows())
+        if (r.key == key) return r;
+    ADD_FAILURE() << "no row " << key;
+    return durability_rows().front();
+}
+
+TEST(DurabilityRows, assign_their_members) {
+    DurabilitySettings settings;
+    row("mode").assign(&settings, std::int64_t{2});
+    row("window").assign(&settings, std::int64_t{100});
+    row("disk_bytes_max").assign(&settings, std::int64_t{1 << 30});
+    EXPECT_EQ(settings.mode, DurabilityMode::memory);
+    EXPECT_EQ(settings.window, std::chrono::milliseconds(100));
+    EXPECT_EQ(settings.disk_bytes_max, std::uint64_t{1} << 30);
+}
+
+TEST(DurabilityRows, say_the_defaults_of_the_struct) {
+    const DurabilitySettings settings;
+    EXPECT_EQ(row("mode").default_text, row("mode").choices[static_cast<std::size_t>(settings.mode)]);
+    EXPECT_EQ(row("window").default_text, std::to_string(settings.window.count()) + "ms");
+    EXPECT_EQ(row("disk_bytes_max").default_text, std::to_string(settings.disk_bytes_max >> 30) + "GiB");
+    for (const auto& r : durability_rows()) {
+        EXPECT_FALSE(r.doc.empty()) << r.key;
+        EXPECT_LT(r.minimum, r.maximum) << r.key;
+    }
+}
+
+}  // namespace
+}  // namespace sluice::store

@@ -1,0 +1,168 @@
+/// A full disk makes acknowledgements wait; nothing is lost, and a full store can be drained.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "store_fixture.hpp"
+
+namespace sluice::store::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class SqliteFull : public SqliteStoreTest {
+  protected:
+    SqliteFull() { settings_.durability.disk_bytes_max = 1 << 20; }
+
+    /// Posts until the store says that it is full; returns how many messages were posted.
+    std::uint64_t fill() {
+        post_and_wait(batch(save_session(256)));
+        std::uint64_t posted = 0;
+        while (observer_->troubles().empty() && posted < 4000) {
+            ++posted;
+            post(batch(append(row_id(posted), payload_, {target(256)})));
+            if (posted % 10 == 0) load(256, row_id(posted));  // in step with the store's thread
+        }
+        EXPECT_TRUE(observer_->wait_trouble());
+        return posted;
+    }
+
+    const std::string payload_ = std::string(2000, 'f');
+};
+
+/// Files cannot grow over so many bytes while it lives; stands for a disk that is full.
+class FileSizeLimit {
+  public:
+    explicit FileSizeLimit(rlim_t bytes) {
+        ::signal(SIGXFSZ, SIG_IGN);
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        rlimit now = before_;
+        now.rlim_cur = bytes;
+        ::setrlimit(RLIMIT_FSIZE, &now);
+    }
+    ~FileSizeLimit() { lift(); }
+    void lift() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+  private:
+    rlimit before_{};
+};
+
+TEST_F(SqliteFull, at_its_limit_acknowledgements_wait_until_it_is_drained) {
+    begin();
+    const std::uint64_t posted = fill();
+    EXPECT_THAT(observer_->troubles().back(), HasSubstr("reached its limit of 1048576 bytes"));
+    const TurnNumber committed = observer_->committed(0).back();
+    EXPECT_LT(committed, turn_) << "the last ones are not acknowledged";
+    EXPECT_TRUE(store_->stats().in_trouble);
+    // What waits in memory can be read, too.
+    EXPECT_EQ(load(256).entries.size(), posted);
+    for (std::uint64_t i = 1; i <= posted; ++i) post(batch(core::SettleMessage{256, row_id(i)}));
+    EXPECT_TRUE(observer_->wait_committed(0, turn_));
+    EXPECT_TRUE(observer_->wait_recovery());
+    EXPECT_FALSE(store_->stats().in_trouble);
+    stop();
+    begin();
+    EXPECT_EQ(recovered_.sessions.at(0).queue_messages, 0U);
+}
+
+TEST_F(SqliteFull, draining_some_makes_room_for_as_many) {
+    begin();
+    const std::uint64_t posted = fill();
+    for (std::uint64_t i = 1; i <= posted / 2; ++i) post(batch(core::SettleMessage{256, row_id(i)}));
+    EXPECT_TRUE(observer_->wait_committed(0, turn_));
+    stop();
+    begin();
+    EXPECT_EQ(recovered_.sessions.at(0).queue_messages, posted - posted / 2);
+}
+
+TEST_F(SqliteFull, everything_waits_and_goes_on_when_there_is_room_again) {
+    settings_.durability.disk_bytes_max = std::uint64_t{1} << 30;
+    begin();
+    post_and_wait(batch(save_session(256), append(row_id(1), payload_, {target(256)})));
+    FileSizeLimit limit(100000);
+    post(batch(append(row_id(2), std::string(200000, 'x'), {target(256)})));
+    EXPECT_TRUE(observer_->wait_trouble());
+    EXPECT_THAT(observer_->troubles().back(), HasSubstr("cannot be written"));
+    EXPECT_THAT(observer_->troubles().back(), HasSubstr(db_path()));
+    EXPECT_THAT(observer_->troubles().back(), HasSubstr("File too large"));
+    EXPECT_EQ(observer_->committed(0).back(), 1U);
+    post(batch(append(row_id(3), payload_, {target(256)})));
+    limit.lift();
+    EXPECT_TRUE(observer_->wait_committed(0, 3));
+    EXPECT_THAT(observer_->troubles(), ElementsAre(::testing::_, ""));
+    stop();
+    begin();
+    EXPECT_EQ(load(256).entries.size(), 3U);
+}
+
+TEST_F(SqliteFull, what_is_delivered_meanwhile_need_not_be_written) {
+    settings_.durability.disk_bytes_max = std::uint64_t{1} << 30;
+    begin();
+    post_and_wait(batch(save_session(256)));
+    FileSizeLimit limit(100000);
+    post(batch(append(row_id(1), std::string(200000, 'x'), {target(256)})));
+    EXPECT_TRUE(observer_->wait_trouble());
+    post(batch(core::SettleMessage{256, row_id(1)}));
+    EXPECT_TRUE(observer_->wait_committed(0, turn_));
+    EXPECT_EQ(store_->stats().cancelled_rows, 1U);
+}
+
+TEST_F(SqliteFull, stop_does_not_hang_and_keeps_what_was_committed) {
+    begin();
+    fill();
+    const auto committed = observer_->committed(0).back();
+    const auto began = std::chrono::steady_clock::now();
+    stop();
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 20s);
+    begin();
+    EXPECT_GE(recovered_.sessions.at(0).queue_messages, committed - 1);
+}
+
+TEST_F(SqliteFull, interval_mode_holds_acknowledgements_back_too) {
+    settings_.durability.mode = DurabilityMode::interval;
+    begin();
+    fill();
+    const auto told = observer_->committed(0).back();
+    for (int i = 0; i < 20; ++i) {
+        post(batch(append(row_id(100000 + static_cast<std::uint64_t>(i)), payload_, {target(256)})));
+        load(256, row_id(200000));
+    }
+    EXPECT_LE(observer_->committed(0).back(), told + 1);
+}
+
+TEST_F(SqliteFull, a_reserve_is_kept_while_there_is_room) {
+    settings_.reserve_bytes = 1 << 20;
+    begin();
+    EXPECT_EQ(std::filesystem::file_size(dir_.file("sluice.reserve")), 1U << 20);
+}
+
+// A file that takes the last blocks of a disk cannot have its log written back, and then not even be drained.
+TEST_F(SqliteFull, without_room_for_a_reserve_the_file_does_not_grow_but_can_be_drained) {
+    begin();
+    Batch entries = batch(save_session(256));
+    for (std::uint64_t i = 1; i <= 100; ++i) entries.emplace_back(append(row_id(i), payload_, {target(256)}));
+    post_and_wait(std::move(entries));
+    stop();
+    settings_.reserve_bytes = 1 << 20;
+    std::filesystem::create_directory(dir_.file("sluice.reserve"));  // so that it cannot be made
+    begin();
+    const auto file_bytes = std::filesystem::file_size(db_path());
+    const RowId first = recovered_.row_max / 256 + 1;
+    Batch more;
+    for (std::uint64_t i = 0; i < 50; ++i)
+        more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
+    post(std::move(more));
+    EXPECT_TRUE(observer_->wait_trouble());
+    EXPECT_THAT(observer_->troubles().back(), HasSubstr("no room for its reserve of 1048576 bytes"));
+    for (std::uint64_t i = 1; i <= 60; ++i) post(batch(core::SettleMessage{256, row_id(i)}));
+    EXPECT_TRUE(observer_->wait_committed(0, turn_));
+    stop();
+    EXPECT_LE(std::filesystem::file_size(db_path()), file_bytes + (1U << 20));
+    begin();
+    EXPECT_EQ(recovered_.sessions.at(0).queue_messages, 90U);
+}
+
+}  // namespace
+}  // namespace sluice::store::testing
