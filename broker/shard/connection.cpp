@@ -1,0 +1,277 @@
+#include "shard/connection.hpp"
+
+#include <fmt/format.h>
+#include <algorithm>
+
+#include "base/log.hpp"
+
+namespace sluice::shard {
+
+using wire::PacketType;
+using wire::ReasonCode;
+using wire::WireError;
+
+namespace {
+
+// Answers that may wait for the disk before a client without a Receive Maximum (3.1.1) is read no further.
+constexpr std::size_t acks_waiting_max = 1000;
+
+/// The encoder's scratch space of this thread.
+ByteBuffer& scratch() {
+    thread_local ByteBuffer buffer;
+    buffer.clear();
+    return buffer;
+}
+
+/// Reason codes that a client may send in DISCONNECT [MQTT5 table 3-10].
+bool client_may_disconnect_with(ReasonCode code) {
+    switch (code) {
+        case ReasonCode::success:
+        case ReasonCode::disconnect_with_will:
+        case ReasonCode::unspecified_error:
+        case ReasonCode::malformed_packet:
+        case ReasonCode::protocol_error:
+        case ReasonCode::implementation_specific_error:
+        case ReasonCode::topic_name_invalid:
+        case ReasonCode::receive_maximum_exceeded:
+        case ReasonCode::topic_alias_invalid:
+        case ReasonCode::packet_too_large:
+        case ReasonCode::message_rate_too_high:
+        case ReasonCode::quota_exceeded:
+        case ReasonCode::administrative_action:
+        case ReasonCode::payload_format_invalid:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
+Connection::Connection(Shard& shard, core::SubscriberId id, Admission admission)
+    : shard_(shard),
+      id_(id),
+      channel_(shard.context(), std::move(admission.channel)),
+      frames_(shard.limits().packet_bytes_max),
+      version_(admission.version),
+      client_id_assigned_(admission.client_id_assigned),
+      session_expiry_changed_(admission.session_expiry_changed),
+      request_problem_information_(admission.request_problem_information),
+      receive_maximum_(std::min(admission.receive_maximum, shard.limits().inflight_max)),
+      keep_alive_s_(admission.keep_alive_s),
+      packet_bytes_max_(admission.maximum_packet_size) {
+    frames_.set_version(version_);
+}
+
+std::string Connection::describe() {
+    return fmt::format("client '{}' at {}", slot().client_id, channel_.identity().address);
+}
+
+void Connection::open(bool session_present) {
+    send_connack(session_present);
+    core::Effects& effects = shard_.begin_step();
+    session().attach(receive_maximum_, shard_.now(), effects);
+    shard_.execute(id_, effects);
+    last_received_ = shard_.now().mono;
+    if (keep_alive_s_ > 0) on_keep_alive_due();
+    channel_.start(*this);
+}
+
+void Connection::send_connack(bool session_present) {
+    wire::Connack connack;
+    connack.session_present = session_present;
+    if (is_v5()) {
+        const Limits& limits = shard_.limits();
+        wire::Properties& p = connack.properties;
+        p.receive_maximum = limits.receive_maximum;
+        p.maximum_packet_size = limits.packet_bytes_max;
+        p.topic_alias_maximum = limits.topic_alias_maximum;
+        p.shared_subscription_available = false;
+        if (client_id_assigned_) p.assigned_client_identifier = slot().client_id;  // [MQTT-3.2.2-16]
+        if (session_expiry_changed_) p.session_expiry_interval_s = slot().expiry_interval_s;
+    }
+    ByteBuffer& out = scratch();
+    wire::encode_connack(out, version_, connack);
+    write(out);
+}
+
+void Connection::write(Bytes bytes) {
+    channel_.send(bytes);
+    shard_.counters().bytes_sent.add(bytes.size());
+    shard_.mark_dirty(id_);
+}
+
+Link::Delivered Connection::deliver(const core::Send& send) {
+    if (gone_) return Delivered::taken;
+    ByteBuffer& out = scratch();
+    if (send.kind == core::Send::Kind::pubrel) {
+        wire::encode_ack(out, version_, PacketType::pubrel, {.packet_id = send.packet_id});
+        write(out);
+        return Delivered::taken;
+    }
+    if (send.qos == wire::QoS::at_most_once &&
+        channel_.unsent_bytes() > shard_.limits().write_buffer_bytes_max) {
+        return Delivered::congested;
+    }
+    const core::Message& message = *send.message;
+    wire::PublishHead head;
+    head.version = version_;
+    head.qos = send.qos;
+    head.retain = send.retain;
+    head.dup = send.dup;
+    head.packet_id = send.packet_id;
+    head.expiry_interval_s = message.remaining_expiry_s(shard_.now().wall);
+    head.subscription_identifiers = send.subscription_identifiers;
+    std::size_t packet_bytes = 0;
+    const std::size_t first =
+        wire::encode_publish_head(out, head, message.topic().size(), message.properties().size(),
+                                  message.payload().size(), packet_bytes);
+    if (packet_bytes > packet_bytes_max_) return Delivered::too_large;  // [MQTT-3.1.2-24]
+    channel_.send(Bytes(out).first(first));
+    channel_.send_message_bytes(send.message, as_bytes(message.topic()));
+    channel_.send(Bytes(out).subspan(first));
+    if (is_v5()) channel_.send_message_bytes(send.message, message.properties());
+    channel_.send_message_bytes(send.message, message.payload());
+    shard_.counters().bytes_sent.add(packet_bytes);
+    return Delivered::taken;
+}
+
+void Connection::flush(Now /*now*/) {
+    if (!gone_) channel_.flush();
+}
+
+void Connection::end(ReasonCode reason) {
+    if (gone_) return;
+    gone_ = true;
+    cancel_tickets();
+    if (is_v5()) {
+        ByteBuffer& out = scratch();
+        wire::encode_disconnect(out, version_, {.code = reason});
+        channel_.send(out);
+    }
+    channel_.close_after_flush();
+}
+
+void Connection::leave(Departure how) {
+    if (gone_) return;
+    gone_ = true;
+    cancel_tickets();
+    shard_.depart(id_, how);
+}
+
+void Connection::fail(const WireError& error) {
+    if (gone_) return;
+    shard_.counters().protocol_errors.add();
+    log::info(fmt::format("{} is disconnected: {} ({})", describe(), error.what, name_of(error.code)));
+    if (is_v5()) {
+        wire::Disconnect disconnect{.code = error.code, .properties = {}};
+        if (request_problem_information_) disconnect.properties.reason_string = error.what;
+        ByteBuffer& out = scratch();
+        wire::encode_disconnect(out, version_, disconnect);
+        if (out.size() > packet_bytes_max_) {  // [MQTT-3.14.2-3]
+            out.clear();
+            wire::encode_disconnect(out, version_, {.code = error.code});
+        }
+        channel_.send(out);
+    }
+    channel_.close_after_flush();
+    leave(Departure::with_will);
+}
+
+void Connection::on_bytes(Bytes plain) {
+    if (gone_) return;
+    last_received_ = shard_.now().mono;
+    shard_.counters().bytes_received.add(plain.size());
+    std::optional<WireError> error;
+    const auto cut = frames_.feed(plain, [&](const wire::Frame& frame) {
+        if (const Step step = handle(frame); !step) error = step.error();
+        return !error && !gone_;
+    });
+    if (!cut && !error) error = cut.error();
+    if (error) fail(*error);
+    if (!gone_) pause_if_behind();
+}
+
+void Connection::pause_if_behind() {
+    if (reading_paused_ || acks_.size() < acks_waiting_max) return;
+    reading_paused_ = true;
+    channel_.pause_reading();
+}
+
+void Connection::on_closed(const std::string& why) {
+    if (gone_) return;
+    log::debug(fmt::format("{} went away: {}", describe(), why));
+    leave(Departure::with_will);
+}
+
+void Connection::on_writable() {}
+
+Connection::Step Connection::handle(const wire::Frame& frame) {
+    switch (frame.type) {
+        case PacketType::publish:
+            return handle_publish(frame);
+        case PacketType::puback:
+            return handle_puback(frame);
+        case PacketType::pubrec:
+            return handle_pubrec(frame);
+        case PacketType::pubrel:
+            return handle_pubrel(frame);
+        case PacketType::pubcomp:
+            return handle_pubcomp(frame);
+        case PacketType::subscribe:
+            return handle_subscribe(frame);
+        case PacketType::unsubscribe:
+            return handle_unsubscribe(frame);
+        case PacketType::pingreq:
+            return handle_pingreq();
+        case PacketType::disconnect:
+            return handle_disconnect(frame);
+        case PacketType::connect:  // [MQTT-3.1.0-2]
+            return Err{WireError{ReasonCode::protocol_error, "a second CONNECT"}};
+        case PacketType::auth:
+            return Err{
+                WireError{ReasonCode::protocol_error, "AUTH without an authentication method in CONNECT"}};
+        default:
+            return Err{WireError{ReasonCode::protocol_error, "a packet that only a server sends"}};
+    }
+}
+
+Connection::Step Connection::handle_pingreq() {
+    ByteBuffer& out = scratch();
+    wire::encode_pingresp(out);  // [MQTT-3.12.4-1]
+    write(out);
+    return {};
+}
+
+Connection::Step Connection::handle_disconnect(const wire::Frame& frame) {
+    const auto packet = wire::decode_disconnect(version_, frame.body);
+    if (!packet) return Err{packet.error()};
+    if (!client_may_disconnect_with(packet->code)) {
+        return Err{
+            WireError{ReasonCode::protocol_error, "DISCONNECT: a reason code that only a server sends"}};
+    }
+    if (const auto expiry = packet->properties.session_expiry_interval_s) {
+        if (slot().expiry_interval_s == 0 && *expiry != 0) {
+            return Err{
+                WireError{ReasonCode::protocol_error, "DISCONNECT: session expiry set after CONNECT said 0"}};
+        }
+        const auto longest = static_cast<std::uint32_t>(shard_.limits().session_expiry_max.count());
+        shard_.set_session_expiry(id_, std::min(*expiry, longest));
+    }
+    channel_.close_after_flush();
+    // Only a normal disconnection discards the will [MQTT-3.14.4-3].
+    leave(packet->code == ReasonCode::success ? Departure::clean : Departure::with_will);
+    return {};
+}
+
+void Connection::on_keep_alive_due() {
+    // One and a half times the interval [MQTT-3.1.2-22].
+    const auto deadline = last_received_ + Millis(keep_alive_s_ * 1500);
+    if (shard_.now().mono < deadline) {
+        shard_.add_timer(deadline, TimerKind::keep_alive, id_);
+        return;
+    }
+    fail({ReasonCode::keep_alive_timeout, "nothing came within one and a half times the keep-alive"});
+}
+
+}  // namespace sluice::shard

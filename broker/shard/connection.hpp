@@ -1,0 +1,127 @@
+#pragma once
+/// Connection: the MQTT server's end of one socket: cuts and judges packets, answers them in order, writes
+/// what its session sends. One per connected client, on the client's home shard.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/channel.hpp"
+#include "shard/shard.hpp"
+#include "wire/decode.hpp"
+#include "wire/encode.hpp"
+#include "wire/frame_reader.hpp"
+
+namespace sluice::shard {
+
+class Connection final : public Link, private net::ChannelHandler, private TicketOwner {
+  public:
+    Connection(Shard& shard, core::SubscriberId id, Admission admission);
+
+    /// Sends CONNACK, attaches the session, begins to read.
+    void open(bool session_present);
+    void on_keep_alive_due();
+
+    // Link
+    Delivered deliver(const core::Send& send) override;
+    void flush(Now now) override;
+    void end(wire::ReasonCode reason) override;
+
+  private:
+    using Step = Result<void, wire::WireError>;
+
+    /// SUBSCRIBE: what follows when its SUBACK leaves.
+    struct SubscribeWork {
+        std::vector<wire::ReasonCode> codes;
+        std::vector<LinkSpec::Wanted> send_retained;
+    };
+    /// Answers leave in the order of the packets they answer [MQTT-4.6.0-2, -3], so the first one waiting
+    /// holds the others back.
+    struct PendingAck {
+        wire::PacketType type = wire::PacketType::puback;
+        wire::PacketId packet_id = 0;
+        bool done = false;
+        wire::ReasonCode code = wire::ReasonCode::success;
+        bool routed = false;      ///< a PUBLISH that went its way: the answer tells whether anybody wanted it
+        bool counts = false;      ///< against the Receive Maximum we announced
+        bool unrecorded = false;  ///< PUBREC whose packet id the session does not have yet
+        TicketId ticket = 0;
+        std::unique_ptr<SubscribeWork> work;
+    };
+
+    // net::ChannelHandler
+    void on_bytes(Bytes plain) override;
+    void on_closed(const std::string& why) override;
+    void on_writable() override;
+    // TicketOwner
+    void on_ticket(std::uint64_t cookie, const TicketAnswer& answer) override;
+
+    Step handle(const wire::Frame& frame);
+    // connection_publish.cpp
+    Step handle_publish(const wire::Frame& frame);
+    Step resolve_topic(wire::Publish& packet, std::string_view& topic);
+    Step check_receive_maximum(const wire::Publish& packet) const;
+    Step refuse_publish(const wire::Publish& packet, wire::ReasonCode code);
+    core::MessagePtr freeze(const wire::Publish& packet, std::string_view topic);
+    void accept_qos1(const wire::Publish& packet, const core::MessagePtr& message);
+    void accept_qos2(const wire::Publish& packet, const core::MessagePtr& message);
+    void record_inbound(PendingAck& ack);
+    bool awaits_pubrec(wire::PacketId id) const;
+    Step handle_pubrel(const wire::Frame& frame);
+    // connection_ack.cpp
+    Step handle_puback(const wire::Frame& frame);
+    Step handle_pubrec(const wire::Frame& frame);
+    Step handle_pubcomp(const wire::Frame& frame);
+    /// Its place in the row of answers: a cookie that stays valid until it has left.
+    std::uint64_t push_ack(wire::PacketType type, wire::PacketId id);
+    PendingAck& ack_at(std::uint64_t cookie) { return acks_[cookie - first_ack_]; }
+    /// Opens the ack's ticket; `work` runs in between and may add waits; the ack leaves when all of them are
+    /// over.
+    template <class Work>
+    void with_ticket(std::uint64_t cookie, Work&& work) {
+        const TicketId ticket = shard_.tickets().open(*this, cookie);
+        ack_at(cookie).ticket = ticket;
+        work(ticket);
+        shard_.tickets().answer(ticket, wire::ReasonCode::success, false);
+    }
+    void cancel_tickets();
+    void send_ready_acks();
+    void send_ack(PendingAck& ack);
+    // connection_subscribe.cpp
+    Step handle_subscribe(const wire::Frame& frame);
+    wire::ReasonCode subscribe_one(const wire::SubscribeEntry& entry, std::uint32_t identifier,
+                                   SubscribeWork& work);
+    Step handle_unsubscribe(const wire::Frame& frame);
+    // connection.cpp
+    Step handle_pingreq();
+    Step handle_disconnect(const wire::Frame& frame);
+    void send_connack(bool session_present);
+    void fail(const wire::WireError& error);
+    void leave(Departure how);
+    void write(Bytes bytes);
+    void pause_if_behind();
+    bool is_v5() const { return version_ == wire::Version::v5; }
+    Slot& slot() { return shard_.slot(id_); }
+    core::Session& session() { return *slot().session; }
+    std::string describe();
+
+    Shard& shard_;
+    const core::SubscriberId id_;
+    net::Channel channel_;
+    wire::FrameReader frames_;
+    const wire::Version version_;
+    const bool client_id_assigned_;
+    const bool session_expiry_changed_;
+    const bool request_problem_information_;
+    bool gone_ = false;  ///< the session is not ours any more; nothing may be sent or handled
+    bool reading_paused_ = false;
+    const std::uint16_t receive_maximum_;   ///< the client's
+    std::uint16_t keep_alive_s_;            ///< 0: none
+    const std::uint32_t packet_bytes_max_;  ///< the client's Maximum Packet Size
+    MonoTime last_received_{};
+    Ring<PendingAck> acks_;
+    std::uint64_t first_ack_ = 0;        ///< cookie of acks_.front()
+    std::size_t publishes_pending_ = 0;  ///< acks_ that count
+    std::vector<std::string> aliases_;   ///< topic aliases of the client, by alias - 1
+};
+
+}  // namespace sluice::shard

@@ -1,0 +1,131 @@
+// Acknowledgements, both ways.
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "shard/connection.hpp"
+
+namespace sluice::shard {
+
+using wire::PacketType;
+using wire::ReasonCode;
+using wire::WireError;
+
+Connection::Step Connection::handle_puback(const wire::Frame& frame) {
+    const auto packet = wire::decode_ack(version_, PacketType::puback, frame.body);
+    if (!packet) return Err{packet.error()};
+    core::Effects& effects = shard_.begin_step();
+    // An unknown id is ignored: the answer to a message that a restart or the receiver itself has settled
+    // already.
+    (void)session().on_puback(packet->packet_id, shard_.now(), effects);
+    shard_.execute(id_, effects);
+    return {};
+}
+
+Connection::Step Connection::handle_pubrec(const wire::Frame& frame) {
+    const auto packet = wire::decode_ack(version_, PacketType::pubrec, frame.body);
+    if (!packet) return Err{packet.error()};
+    core::Effects& effects = shard_.begin_step();
+    const auto known = session().on_pubrec(packet->packet_id, packet->code, shard_.now(), effects);
+    shard_.execute(id_, effects);
+    if (known || is_error(packet->code)) return {};
+    // The receiver must get out of its half-finished state [MQTT5 4.3.3].
+    ByteBuffer out;
+    wire::encode_ack(out, version_, PacketType::pubrel,
+                     {.packet_id = packet->packet_id, .code = ReasonCode::packet_identifier_not_found});
+    write(out);
+    return {};
+}
+
+Connection::Step Connection::handle_pubcomp(const wire::Frame& frame) {
+    const auto packet = wire::decode_ack(version_, PacketType::pubcomp, frame.body);
+    if (!packet) return Err{packet.error()};
+    core::Effects& effects = shard_.begin_step();
+    (void)session().on_pubcomp(packet->packet_id, shard_.now(), effects);
+    shard_.execute(id_, effects);
+    return {};
+}
+
+std::uint64_t Connection::push_ack(PacketType type, wire::PacketId id) {
+    acks_.push_back({.type = type, .packet_id = id});
+    return first_ack_ + acks_.size() - 1;
+}
+
+void Connection::cancel_tickets() {
+    for (std::size_t i = 0; i < acks_.size(); ++i) {
+        shard_.tickets().cancel(acks_[i].ticket);
+        // What was routed must be known as received when the client comes back and repeats it.
+        if (acks_[i].unrecorded && slot().session) record_inbound(acks_[i]);
+    }
+    acks_.clear();
+}
+
+void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
+    if (gone_) return;
+    PendingAck& ack = ack_at(cookie);
+    ack.ticket = 0;
+    if (is_error(answer.code)) {
+        if (ack.type == PacketType::pubrec) session().forget_inbound(ack.packet_id);
+        if (!is_v5()) {
+            // 3.1.1 has no negative PUBACK; without one the client repeats the message when it comes back.
+            log::warn(fmt::format("{} is disconnected: its publish was refused ({})", describe(),
+                                  name_of(answer.code)));
+            channel_.close_after_flush();
+            leave(Departure::with_will);
+            return;
+        }
+        ack.code = answer.code;
+        ack.unrecorded = false;
+    } else if (ack.routed && is_v5() && !answer.matched) {
+        ack.code = ReasonCode::no_matching_subscribers;
+    }
+    ack.routed = false;
+    if (ack.unrecorded) {
+        record_inbound(ack);
+        // The session counts it from here on; twice would be a Receive Maximum smaller than announced.
+        ack.counts = false;
+        --publishes_pending_;
+        with_ticket(cookie, [this](TicketId ticket) { shard_.hold_until_commit(ticket); });
+        return;
+    }
+    ack.done = true;
+    send_ready_acks();
+}
+
+void Connection::send_ready_acks() {
+    while (!gone_ && !acks_.empty() && acks_.front().done) {
+        PendingAck ack = std::move(acks_.front());
+        acks_.pop_front();
+        ++first_ack_;
+        if (ack.counts) --publishes_pending_;
+        send_ack(ack);
+    }
+    if (!gone_ && reading_paused_ && acks_.size() < 500) {
+        reading_paused_ = false;
+        channel_.resume_reading();
+    }
+}
+
+void Connection::send_ack(PendingAck& ack) {
+    thread_local ByteBuffer out;
+    out.clear();
+    if (ack.type == PacketType::suback) {
+        wire::encode_suback(
+            out, version_,
+            {.packet_id = ack.packet_id, .codes = std::move(ack.work->codes), .properties = {}});
+        write(out);
+        for (const LinkSpec::Wanted& wanted : ack.work->send_retained) {
+            shard_.send_retained(id_, wanted.filter, wanted.options);
+        }
+        return;
+    }
+    if (ack.type == PacketType::unsuback) {
+        wire::encode_unsuback(
+            out, version_,
+            {.packet_id = ack.packet_id, .codes = std::move(ack.work->codes), .properties = {}});
+    } else {
+        wire::encode_ack(out, version_, ack.type, {.packet_id = ack.packet_id, .code = ack.code});
+    }
+    write(out);
+}
+
+}  // namespace sluice::shard

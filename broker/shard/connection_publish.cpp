@@ -1,0 +1,160 @@
+// PUBLISH and PUBREL from a client. Order of judgement: decode, limits, alias, authorize, freeze; nothing is
+// judged before it has its full name.
+#include "shard/connection.hpp"
+
+namespace sluice::shard {
+
+using wire::PacketType;
+using wire::QoS;
+using wire::ReasonCode;
+using wire::WireError;
+
+Connection::Step Connection::handle_publish(const wire::Frame& frame) {
+    thread_local ByteBuffer properties;
+    auto packet = wire::decode_publish(version_, frame.flags, frame.body, properties);
+    if (!packet) return Err{packet.error()};
+    shard_.counters().publishes_received[static_cast<std::size_t>(packet->qos)].add();
+    if (!packet->properties.subscription_identifiers.empty()) {  // [MQTT-3.3.4-6]
+        return Err{WireError{ReasonCode::protocol_error, "PUBLISH: a subscription identifier from a client"}};
+    }
+    if (auto step = check_receive_maximum(*packet); !step) return step;
+    std::string_view topic;
+    if (auto step = resolve_topic(*packet, topic); !step) return step;
+    if (topic.starts_with("$SYS/") || !shard_.may(auth::Action::publish, slot(), topic)) {
+        shard_.counters().not_authorized.add();
+        return refuse_publish(*packet, ReasonCode::not_authorized);
+    }
+    const core::MessagePtr message = freeze(*packet, topic);
+    switch (packet->qos) {
+        case QoS::at_most_once:
+            shard_.publish(message, 0);
+            break;
+        case QoS::at_least_once:
+            accept_qos1(*packet, message);
+            break;
+        case QoS::exactly_once:
+            accept_qos2(*packet, message);
+            break;
+    }
+    return {};
+}
+
+core::MessagePtr Connection::freeze(const wire::Publish& packet, std::string_view topic) {
+    return core::Message::freeze({.topic = topic,
+                                  .properties = packet.forward_properties,
+                                  .payload = packet.payload,
+                                  .qos = packet.qos,
+                                  .retain = packet.retain,
+                                  .client_id = slot().client_id,
+                                  .user_name = slot().user_name,
+                                  .received = shard_.now().wall,
+                                  .expiry_interval_s = packet.properties.message_expiry_interval_s});
+}
+
+Connection::Step Connection::check_receive_maximum(const wire::Publish& packet) const {
+    if (packet.qos == QoS::at_most_once || !is_v5()) return {};
+    const std::size_t open = publishes_pending_ + shard_.slot(id_).session->inbound_qos2_count();
+    if (open < shard_.limits().receive_maximum) return {};
+    if (packet.qos == QoS::exactly_once && shard_.slot(id_).session->has_inbound(packet.packet_id))
+        return {};  // repeated
+    return Err{WireError{ReasonCode::receive_maximum_exceeded,
+                         "more unacknowledged publishes than the Receive Maximum"}};
+}
+
+Connection::Step Connection::resolve_topic(wire::Publish& packet, std::string_view& topic) {
+    topic = packet.topic;
+    const auto alias = packet.properties.topic_alias;
+    if (!alias) return {};
+    if (*alias > shard_.limits().topic_alias_maximum) {  // [MQTT-3.2.2-17]
+        return Err{WireError{ReasonCode::topic_alias_invalid, "topic alias above the Topic Alias Maximum"}};
+    }
+    if (aliases_.size() < *alias) aliases_.resize(*alias);
+    std::string& name = aliases_[*alias - 1U];
+    if (!topic.empty()) {
+        name = topic;
+    } else if (name.empty()) {
+        return Err{WireError{ReasonCode::protocol_error, "a topic alias that was never set"}};
+    }
+    topic = name;
+    return {};
+}
+
+Connection::Step Connection::refuse_publish(const wire::Publish& packet, ReasonCode code) {
+    // Before version 5 there is no way to say no: the message is acknowledged and goes nowhere
+    // [MQTT-3.3.5-2].
+    if (packet.qos == QoS::at_most_once) return {};
+    const auto type = packet.qos == QoS::at_least_once ? PacketType::puback : PacketType::pubrec;
+    PendingAck& ack = ack_at(push_ack(type, packet.packet_id));
+    ack.code = is_v5() ? code : ReasonCode::success;
+    if (packet.qos == QoS::exactly_once && !is_v5()) session().on_publish_qos2(packet.packet_id);
+    ack.done = true;
+    send_ready_acks();
+    return {};
+}
+
+void Connection::accept_qos1(const wire::Publish& packet, const core::MessagePtr& message) {
+    const std::uint64_t cookie = push_ack(PacketType::puback, packet.packet_id);
+    ack_at(cookie).counts = ack_at(cookie).routed = true;
+    ++publishes_pending_;
+    with_ticket(cookie, [&](TicketId ticket) { shard_.publish(message, ticket); });
+}
+
+bool Connection::awaits_pubrec(wire::PacketId id) const {
+    for (std::size_t i = 0; i < acks_.size(); ++i) {
+        if (acks_[i].type == PacketType::pubrec && acks_[i].packet_id == id) return true;
+    }
+    return false;
+}
+
+void Connection::accept_qos2(const wire::Publish& packet, const core::MessagePtr& message) {
+    if (awaits_pubrec(packet.packet_id)) return;  // repeated while we still work on the first
+    // On one shard the packet id and all that the message causes are one commit. With several, the id must
+    // not be on disk before the others have the message, or a crash in between would lose it: it is recorded
+    // when they all have answered.
+    const bool alone = shard_.is_only_shard();
+    if (alone ? !session().on_publish_qos2(packet.packet_id) : session().has_inbound(packet.packet_id)) {
+        // A repetition: not delivered again, answered again [MQTT-4.3.3-10], once what the first one caused
+        // is durable.
+        shard_.save_progress(id_);
+        with_ticket(push_ack(PacketType::pubrec, packet.packet_id),
+                    [&](TicketId ticket) { shard_.hold_until_commit(ticket); });
+        return;
+    }
+    const std::uint64_t cookie = push_ack(PacketType::pubrec, packet.packet_id);
+    PendingAck& ack = ack_at(cookie);
+    ack.routed = true;
+    if (!alone) {
+        ack.unrecorded = ack.counts = true;
+        ++publishes_pending_;
+    }
+    with_ticket(cookie, [&](TicketId ticket) {
+        if (alone) {
+            shard_.save_progress(id_);
+            shard_.hold_until_commit(ticket);
+        }
+        shard_.publish(message, ticket);
+    });
+}
+
+void Connection::record_inbound(PendingAck& ack) {
+    ack.unrecorded = false;
+    (void)session().on_publish_qos2(ack.packet_id);
+    shard_.save_progress(id_);
+}
+
+Connection::Step Connection::handle_pubrel(const wire::Frame& frame) {
+    const auto packet = wire::decode_ack(version_, PacketType::pubrel, frame.body);
+    if (!packet) return Err{packet.error()};
+    const bool known = session().on_pubrel(packet->packet_id);
+    const std::uint64_t cookie = push_ack(PacketType::pubcomp, packet->packet_id);
+    ack_at(cookie).code = known || !is_v5() ? ReasonCode::success : ReasonCode::packet_identifier_not_found;
+    // The id must be forgotten on disk before the client may use it for another message.
+    with_ticket(cookie, [&](TicketId ticket) {
+        if (!known) return;
+        shard_.save_progress(id_);
+        shard_.hold_until_commit(ticket);
+    });
+    return {};
+}
+
+}  // namespace sluice::shard

@@ -1,0 +1,66 @@
+// SUBSCRIBE and UNSUBSCRIBE.
+#include "shard/connection.hpp"
+#include "wire/topic.hpp"
+
+namespace sluice::shard {
+
+using wire::PacketType;
+using wire::ReasonCode;
+
+Connection::Step Connection::handle_subscribe(const wire::Frame& frame) {
+    const auto packet = wire::decode_subscribe(version_, frame.body);
+    if (!packet) return Err{packet.error()};
+    const auto& identifiers = packet->properties.subscription_identifiers;
+    const std::uint64_t cookie = push_ack(PacketType::suback, packet->packet_id);
+    ack_at(cookie).work = std::make_unique<SubscribeWork>();
+    SubscribeWork& work = *ack_at(cookie).work;
+    with_ticket(cookie, [&](TicketId ticket) {
+        // One code per filter, in their order [MQTT-3.9.3-1].
+        for (const wire::SubscribeEntry& entry : packet->entries) {
+            work.codes.push_back(subscribe_one(entry, identifiers.empty() ? 0 : identifiers.front(), work));
+        }
+        // A persistent session's subscription is a promise as well: SUBACK waits for the disk.
+        if (session().durable()) shard_.hold_until_commit(ticket);
+    });
+    return {};
+}
+
+ReasonCode Connection::subscribe_one(const wire::SubscribeEntry& entry, std::uint32_t identifier,
+                                     SubscribeWork& work) {
+    if (entry.filter.starts_with("$share/")) return ReasonCode::shared_subscriptions_not_supported;
+    if (!wire::is_topic_filter(entry.filter)) return ReasonCode::topic_filter_invalid;
+    if (!shard_.may(auth::Action::subscribe, slot(), entry.filter)) {
+        shard_.counters().not_authorized.add();
+        return ReasonCode::not_authorized;
+    }
+    core::SubscriptionOptions options;
+    options.qos = entry.qos;
+    options.no_local = entry.no_local;
+    options.retain_as_published = entry.retain_as_published;
+    options.retain_handling = entry.retain_handling;
+    options.identifier = identifier;
+    const bool is_new = shard_.subscribe(id_, entry.filter, options);
+    // [MQTT-3.3.1-9, -10, -11]
+    const bool wants_retained = entry.retain_handling == wire::RetainHandling::send ||
+                                (entry.retain_handling == wire::RetainHandling::send_if_new && is_new);
+    if (wants_retained) work.send_retained.push_back({std::string(entry.filter), options});
+    return static_cast<ReasonCode>(entry.qos);
+}
+
+Connection::Step Connection::handle_unsubscribe(const wire::Frame& frame) {
+    const auto packet = wire::decode_unsubscribe(version_, frame.body);
+    if (!packet) return Err{packet.error()};
+    const std::uint64_t cookie = push_ack(PacketType::unsuback, packet->packet_id);
+    ack_at(cookie).work = std::make_unique<SubscribeWork>();
+    SubscribeWork& work = *ack_at(cookie).work;
+    with_ticket(cookie, [&](TicketId ticket) {
+        for (const std::string_view filter : packet->filters) {
+            const bool existed = shard_.unsubscribe(id_, filter);
+            work.codes.push_back(existed ? ReasonCode::success : ReasonCode::no_subscription_existed);
+        }
+        if (session().durable()) shard_.hold_until_commit(ticket);
+    });
+    return {};
+}
+
+}  // namespace sluice::shard

@@ -1,0 +1,48 @@
+#pragma once
+/// Counters of one shard: written by its thread only, read by anybody.
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "core/effects.hpp"
+
+namespace sluice::shard {
+
+/// One writer, so a plain load and store do instead of a locked add.
+class Counter {
+  public:
+    void add(std::uint64_t n = 1) {
+        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
+    void sub(std::uint64_t n = 1) {
+        value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+    }
+    void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
+    void raise_to(std::uint64_t n) {
+        if (n > get()) set(n);
+    }
+    std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+struct Counters {
+    Counter connections;       ///< now
+    Counter connections_seen;  ///< since the start
+    Counter sessions;          ///< now, detached ones included
+    Counter subscriptions;     ///< now
+    Counter bytes_received, bytes_sent;
+    std::array<Counter, 3> publishes_received;  ///< by QoS
+    std::array<Counter, 3> publishes_sent;      ///< by QoS
+    std::array<Counter, core::drop_reason_count> drops;
+    Counter not_authorized;  ///< publishes and subscriptions refused
+    Counter protocol_errors;
+    Counter rejected;    ///< publishes answered with quota exceeded
+    Counter mail_drops;  ///< QoS 0 that another shard was too far behind for
+    Counter turns;
+    Counter turn_ms_max;  ///< the longest turn
+    Counter pings;        ///< signs of life given
+};
+
+}  // namespace sluice::shard

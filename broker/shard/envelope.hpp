@@ -1,0 +1,71 @@
+#pragma once
+/// The full list of what may cross threads towards a shard.
+#include <variant>
+
+#include "auth/auth.hpp"
+#include "shard/inlet.hpp"
+#include "shard/limits.hpp"
+#include "store/store.hpp"
+
+namespace sluice::shard {
+
+/// Who waits for an answer: the publishing shard's ticket. Shard UINT32_MAX: nobody.
+struct TicketRef {
+    std::uint32_t shard = UINT32_MAX;
+    std::uint64_t ticket = 0;
+    explicit operator bool() const { return shard != UINT32_MAX; }
+};
+
+namespace mail {
+
+struct Admit {
+    Admission admission;
+};
+struct AddLink {
+    LinkSpec spec;
+};
+struct RemoveLink {
+    LinkNumber number;
+};
+struct Note {
+    LinkNumber number;
+    LinkNote note;
+};
+/// A message that entered on another shard.
+struct Deliver {
+    core::MessagePtr message;
+    TicketRef ticket;
+};
+/// A shard has done its part for a ticket of ours.
+struct Answer {
+    std::uint64_t ticket;
+    wire::ReasonCode code;
+    bool matched;
+};
+struct Publish {
+    core::MessagePtr message;
+};
+struct Committed {
+    store::TurnNumber turn;
+};
+struct QueueLoaded {
+    core::SessionKey session;
+    std::vector<core::QueueEntry> entries;
+    bool exhausted;
+};
+/// New rights and limits, for all that happens from now on.
+struct Reload {
+    std::shared_ptr<const auth::Authorizer> authorizer;
+    Limits limits;
+};
+/// Are you there? The shard raises its `pings` counter.
+struct Ping {};
+struct Stop {};
+
+}  // namespace mail
+
+using Envelope =
+    std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver, mail::Answer,
+                 mail::Publish, mail::Committed, mail::QueueLoaded, mail::Reload, mail::Ping, mail::Stop>;
+
+}  // namespace sluice::shard

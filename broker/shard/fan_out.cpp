@@ -1,0 +1,232 @@
+// The way of a message through a shard: retained, matched, offered to each session, passed to the other
+// shards.
+#include <algorithm>
+
+#include "shard/shard.hpp"
+
+namespace sluice::shard {
+
+using core::DropReason;
+using wire::QoS;
+using wire::ReasonCode;
+
+namespace {
+
+// Mail waiting for a shard above which QoS 0 is let go rather than piled up; QoS 1 and 2 are held back by
+// their acknowledgements.
+constexpr std::size_t mail_high_mark = 50'000;
+
+}  // namespace
+
+void Shard::publish(const core::MessagePtr& message, TicketId ticket) {
+    owner_.check();
+    const std::size_t before = batch_.size();
+    if (message->retain()) retain(message);
+    auto worst = ReasonCode::success;
+    bool matched = false;
+    fan_out(message, ticket, true, worst, matched);
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+        if (i == index_) continue;
+        if (message->qos() == QoS::at_most_once && peers_[i]->depth() > mail_high_mark) {
+            counters_.mail_drops.add();
+            continue;
+        }
+        if (ticket != 0) tickets_.add_waits(ticket, 1);
+        outgoing_[i].emplace_back(
+            mail::Deliver{message, ticket == 0 ? TicketRef{} : TicketRef{index_, ticket}});
+    }
+    if (ticket == 0) return;
+    if (batch_.size() > before) hold_until_commit(ticket);
+    tickets_.note(ticket, worst, matched);
+}
+
+void Shard::retain(const core::MessagePtr& message) {
+    using Change = core::RetainedIndex::Change;
+    switch (parts_.retained->set(message)) {
+        case Change::stored:
+        case Change::replaced:
+            batch_.emplace_back(core::SetRetained{message});
+            break;
+        case Change::cleared:
+            batch_.emplace_back(core::ClearRetained{std::string(message->topic())});
+            break;
+        case Change::nothing_to_clear:
+            break;
+        case Change::refused_full:
+            counters_.rejected.add();
+            break;
+    }
+}
+
+void Shard::collect_matches(const core::MessagePtr& message) {
+    matches_.clear();
+    tree_.match(message->topic(), [this](core::SubscriberId id, const core::SubscriptionOptions& options) {
+        matches_.push_back({id, options});
+    });
+    // One client is served once, with the highest QoS of all its matching subscriptions [MQTT-3.3.4-2].
+    if (matches_.size() > 1) {
+        std::stable_sort(matches_.begin(), matches_.end(),
+                         [](const Match& a, const Match& b) { return a.id < b.id; });
+    }
+}
+
+void Shard::fan_out(const core::MessagePtr& message, TicketId local_ticket, bool entered_here,
+                    ReasonCode& worst, bool& matched) {
+    collect_matches(message);
+    std::ptrdiff_t append_index = -1;
+    std::vector<std::uint32_t> identifiers;
+    for (std::size_t i = 0; i < matches_.size();) {
+        const core::SubscriberId id = matches_[i].id;
+        const Slot& s = slots_[id];
+        Match best{id, {}};
+        bool wanted = false;
+        identifiers.clear();
+        for (; i < matches_.size() && matches_[i].id == id; ++i) {
+            const core::SubscriptionOptions& options = matches_[i].options;
+            if (options.local_only && !entered_here) continue;
+            if (options.no_local && message->client_id() == s.client_id) continue;  // [MQTT-3.8.3-3]
+            if (!wanted || options.qos > best.options.qos) {
+                const bool as_published = wanted && best.options.retain_as_published;
+                best.options = options;
+                best.options.retain_as_published |= as_published;
+            }
+            if (options.identifier != 0) identifiers.push_back(options.identifier);  // [MQTT-3.3.4-3, -4]
+            wanted = true;
+        }
+        if (!wanted) continue;
+        matched = true;
+        offer_to(best, identifiers, message, local_ticket, append_index, worst);
+    }
+    if (append_index >= 0) ++row_counter_;
+}
+
+void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& identifiers,
+                     const core::MessagePtr& message, TicketId local_ticket, std::ptrdiff_t& append_index,
+                     ReasonCode& worst) {
+    Slot& s = slots_[match.id];
+    if (s.lane && s.lane->accepts && !s.lane->accepts(*message)) return;
+    if (!s.lane && !may(auth::Action::deliver, s, message->topic())) return;
+    core::QueueEntry entry;
+    entry.message = message;
+    entry.qos = match.options.at_least_once ? QoS::at_least_once
+                                            : std::min(message->qos(), match.options.qos);  // [MQTT-3.8.4-8]
+    entry.retain = match.options.retain_as_published && message->retain();  // [MQTT-3.3.1-12, -13]
+    entry.subscription_identifiers = identifiers;
+    const bool durable = s.session->durable() && entry.qos != QoS::at_most_once;
+    const core::QueueTarget target{s.session->key(), entry.qos, entry.retain, identifiers};
+    const core::RowId row = (row_counter_ + 1) * 256 + index_;
+    if (durable) entry.row = row;
+
+    core::Effects& effects = begin_step();
+    const auto offered = s.session->offer(std::move(entry), now(), effects);
+    if (offered == core::Session::Offered::rejected) {
+        worst = std::max(worst, ReasonCode::quota_exceeded);
+        counters_.rejected.add();
+    }
+    if (durable && offered == core::Session::Offered::sent) {
+        // Before the effects: what is settled at once must have been appended first.
+        if (append_index < 0) {
+            append_index = static_cast<std::ptrdiff_t>(batch_.size());
+            batch_.emplace_back(core::AppendMessage{row, message, {}});
+        }
+        std::get<core::AppendMessage>(batch_[static_cast<std::size_t>(append_index)])
+            .targets.push_back(target);
+        if (s.lane && s.lane->ack_upstream && local_ticket != 0) {
+            tickets_.add_waits(local_ticket, 1);
+            s.lane->waiting.insert_or_assign(row, LaneSlot::Waiting{local_ticket, now().mono});
+        }
+    }
+    execute(match.id, effects);
+    if (s.lane) mark_dirty(match.id);
+}
+
+core::Effects& Shard::begin_step() {
+    CHECK(!step_open_);
+    step_open_ = true;
+    effects_.clear();
+    return effects_;
+}
+
+void Shard::execute(core::SubscriberId id, core::Effects& effects) {
+    Slot& s = slots_[id];
+    for (const core::SettleMessage& settled : effects.settled) batch_.emplace_back(settled);
+    if (effects.progress_changed) save_progress(id);
+    if (effects.load_wanted) {
+        s.session->load_posted();
+        loads_.push_back(id);
+    }
+    for (const core::Drop& drop : effects.drops) {
+        counters_.drops[static_cast<std::size_t>(drop.reason)].add();
+        if (s.lane && s.link) s.link->on_drop(drop.reason);
+    }
+    std::vector<std::pair<TicketId, ReasonCode>> upstream_answers;
+    if (s.lane && s.lane->ack_upstream) upstream_answers = take_upstream_waits(s, effects);
+    std::vector<core::Send> sends;
+    sends.swap(effects.sends);
+    step_open_ = false;
+
+    std::vector<core::Send> gated;
+    for (core::Send& send : sends) {
+        if (send.after_commit) {
+            gated.push_back(std::move(send));
+        } else {
+            deliver(id, send);
+        }
+    }
+    if (!gated.empty()) {
+        // The link may be another one by then: what is in flight is repeated for that one anyway.
+        after_commit([this, id, generation = s.generation, waiting = std::move(gated)] {
+            if (slots_[id].generation != generation) return;
+            for (const core::Send& send : waiting) deliver(id, send);
+        });
+    }
+    for (const auto& [ticket, code] : upstream_answers) tickets_.answer(ticket, code, true);
+    if (effects_.sends.capacity() == 0) {
+        sends.clear();
+        effects_.sends.swap(sends);  // keep the memory for the next step
+    }
+}
+
+void Shard::deliver(core::SubscriberId id, const core::Send& send) {
+    Slot& s = slots_[id];
+    if (!s.link) return;
+    switch (s.link->deliver(send)) {
+        case Link::Delivered::taken:
+            mark_dirty(id);
+            if (send.message) counters_.publishes_sent[static_cast<std::size_t>(send.qos)].add();
+            break;
+        case Link::Delivered::congested:
+            counters_.drops[static_cast<std::size_t>(DropReason::congested_qos0)].add();
+            break;
+        case Link::Delivered::too_large: {
+            if (send.packet_id == 0) {
+                counters_.drops[static_cast<std::size_t>(DropReason::too_large)].add();
+                break;
+            }
+            core::Effects& effects = begin_step();
+            s.session->on_unsendable(send.packet_id, now(), effects);
+            execute(id, effects);
+            break;
+        }
+    }
+}
+
+std::vector<std::pair<TicketId, ReasonCode>> Shard::take_upstream_waits(Slot& s,
+                                                                        const core::Effects& effects) {
+    std::vector<std::pair<TicketId, ReasonCode>> answers;
+    for (const core::SettleMessage& settled : effects.settled) {
+        const auto it = s.lane->waiting.find(settled.row);
+        if (it == s.lane->waiting.end()) continue;
+        const bool dropped = std::any_of(effects.drops.begin(), effects.drops.end(),
+                                         [&](const core::Drop& drop) { return drop.row == settled.row; });
+        answers.emplace_back(it->second.ticket, dropped ? ReasonCode::quota_exceeded : ReasonCode::success);
+        s.lane->waiting.erase(it);
+    }
+    return answers;
+}
+
+bool Shard::may(auth::Action action, const Slot& s, std::string_view topic) const {
+    return parts_.authorizer->allows(action, s.user_name, s.client_id, topic);
+}
+
+}  // namespace sluice::shard

@@ -1,0 +1,64 @@
+#pragma once
+/// Inlet: the one way into a shard from other threads.
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/message.hpp"
+#include "net/channel.hpp"
+#include "shard/link.hpp"
+#include "wire/packets.hpp"
+
+namespace sluice::shard {
+
+struct AdmittedWill {
+    core::MessagePtr message;
+    std::uint32_t delay_s = 0;
+};
+
+/// A client that has been let in: all of its CONNECT that matters from now on, and its channel.
+struct Admission {
+    net::DetachedChannel channel;
+    wire::Version version = wire::Version::v5;
+    std::string client_id;
+    bool client_id_assigned = false;  ///< by us: CONNACK tells it [MQTT-3.1.3-7]
+    std::string user_name;
+    bool clean_start = true;
+    std::uint16_t keep_alive_s = 0;
+    std::uint32_t session_expiry_interval_s =
+        0;                                ///< 0xFFFFFFFF: never; before version 5 from "clean session"
+    bool session_expiry_changed = false;  ///< shortened to limits.session_expiry_max: CONNACK tells it
+    std::uint16_t receive_maximum = 65535;
+    std::uint32_t maximum_packet_size = UINT32_MAX;
+    std::uint16_t topic_alias_maximum = 0;
+    bool request_problem_information = true;
+    std::optional<AdmittedWill> will;
+};
+
+class Inlet {
+  public:
+    virtual ~Inlet() = default;
+    /// Any thread. The shard answers with CONNACK.
+    virtual void post_admission(Admission admission) = 0;
+    /// Any thread. Puts a session without a socket on this shard.
+    virtual void post_link(LinkSpec spec) = 0;
+    /// Any thread. `number` as in its LinkSpec; notes of one sender arrive in order.
+    virtual void post_note(LinkNumber number, LinkNote note) = 0;
+    /// Any thread. The link is ended; its session stays, detached.
+    virtual void post_remove_link(LinkNumber number) = 0;
+    /// Any thread. A message of the broker's own ($SYS, operators); it is answered to nobody.
+    virtual void post_publish(core::MessagePtr message) = 0;
+};
+
+/// Finds the shard that is home to a client: stable_hash(client id) % shards.
+class InletSet {
+  public:
+    virtual ~InletSet() = default;
+    virtual Inlet& home_of(std::string_view client_id) = 0;
+    virtual std::size_t size() const = 0;
+    virtual Inlet& at(std::size_t shard) = 0;
+    /// Connections of all shards, to refuse newcomers over connections_max. Any thread.
+    virtual std::size_t connections() const = 0;
+};
+
+}  // namespace sluice::shard

@@ -1,0 +1,100 @@
+#pragma once
+/// Link: the far end of a session: a socket, or a lane of a bridge. Lives on its shard's thread.
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "core/effects.hpp"
+#include "core/session.hpp"
+
+namespace sluice::shard {
+
+/// What a connector's thread tells a lane; carried by the shard's mailbox.
+struct UpstreamUp {
+    std::uint64_t epoch = 0;  ///< which time of being up this is
+};
+struct UpstreamDown {
+    std::string reason;
+};
+struct UpstreamConfirmed {
+    struct One {
+        std::uint64_t tag = 0;
+        bool delivered = true;
+        std::string reason;  ///< when not delivered
+    };
+    std::vector<One> confirms;
+};
+using LinkNote = std::variant<UpstreamUp, UpstreamDown, UpstreamConfirmed>;
+
+/// How much waits in the session behind a link.
+struct Backlog {
+    std::size_t messages = 0;
+    std::size_t bytes = 0;
+    WallTime oldest{};  ///< when the oldest message came; epoch: none known
+};
+
+class Link {
+  public:
+    virtual ~Link() = default;
+
+    enum class Delivered : std::uint8_t {
+        taken,
+        too_large,  ///< over the far end's maximum: the session forgets it [MQTT-3.1.2-25]
+        congested,  ///< QoS 0 only: the far end does not keep up; dropped and counted
+    };
+    virtual Delivered deliver(const core::Send& send) = 0;
+    /// The turn is over: let go what was delivered in it.
+    virtual void flush(Now now) = 0;
+    /// The session is taken from this link for a reason; it must not touch its session any more.
+    virtual void end(wire::ReasonCode reason) = 0;
+
+    /// For lanes; sockets have no use for them.
+    virtual void on_note(LinkNote /*note*/) {}
+    virtual void on_backlog(const Backlog& /*backlog*/) {}
+    virtual void on_drop(core::DropReason /*reason*/) {}
+    /// About every 50 ms.
+    virtual void on_tick(Now /*now*/) {}
+};
+
+/// A number that wiring gives to a link that is not a socket; unique in the process.
+using LinkNumber = std::uint32_t;
+
+/// What a lane may ask of its shard; on the shard's thread.
+class LinkHost {
+  public:
+    virtual ~LinkHost() = default;
+    virtual Now now() = 0;
+    /// The far end is there: its session sends, at most `quota` unconfirmed. What was in flight comes again,
+    /// with dup set.
+    virtual void attach_link(LinkNumber number, std::uint16_t quota) = 0;
+    /// The far end is gone.
+    virtual void detach_link(LinkNumber number) = 0;
+    /// The far end has taken responsibility for one message (a PUBACK in all but name); unknown ids are
+    /// ignored.
+    virtual void confirm(LinkNumber number, wire::PacketId packet_id) = 0;
+};
+
+/// A session without a socket, as it is put on a shard.
+struct LinkSpec {
+    LinkNumber number = 0;
+    std::string client_id;  ///< "$bridge/plant/0/1": bridge, route, shard
+    struct Wanted {
+        std::string filter;
+        core::SubscriptionOptions options;
+    };
+    std::vector<Wanted> subscriptions;
+    core::QueueBounds bounds;
+    /// The route's condition; evaluated on the shard before a message enters the queue. Empty: all. Never
+    /// throws.
+    std::function<bool(const core::Message&)> accepts;
+    /// The publisher's acknowledgement waits until this link confirmed, not only until the disk has it.
+    bool ack_upstream = false;
+    /// Builds the link on its shard's thread.
+    std::function<std::unique_ptr<Link>(LinkHost&)> make;
+};
+
+}  // namespace sluice::shard

@@ -1,0 +1,319 @@
+// Sessions come and go: admission, take-over, expiry, wills, and what the store gave back.
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "base/hash.hpp"
+#include "base/log.hpp"
+#include "shard/connection.hpp"
+#include "shard/shard.hpp"
+
+namespace sluice::shard {
+
+using core::SubscriberId;
+using wire::ReasonCode;
+
+namespace {
+
+core::WhenFull when_full_of(QueueFull policy) {
+    switch (policy) {
+        case QueueFull::drop_oldest:
+            return core::WhenFull::drop_oldest;
+        case QueueFull::drop_newest:
+            return core::WhenFull::drop_newest;
+        case QueueFull::reject:
+            return core::WhenFull::reject;
+    }
+    return core::WhenFull::drop_oldest;
+}
+
+}  // namespace
+
+core::QueueBounds Shard::client_bounds() const {
+    core::QueueBounds bounds;
+    bounds.messages_max = parts_.limits.queue_messages_max;
+    bounds.bytes_max = parts_.limits.queue_bytes_max;
+    bounds.when_full = when_full_of(parts_.limits.queue_full);
+    return bounds;
+}
+
+SubscriberId Shard::find_client(std::string_view client_id) const {
+    const auto it = by_client_.find(client_id);
+    return it == by_client_.end() ? UINT32_MAX : it->second;
+}
+
+SubscriberId Shard::lane_slot(LinkNumber number) const {
+    const auto it = lanes_.find(number);
+    return it == lanes_.end() ? UINT32_MAX : it->second;
+}
+
+SubscriberId Shard::make_slot(std::string client_id, core::SessionKey key, const core::QueueBounds& bounds) {
+    SubscriberId id = 0;
+    if (free_slots_.empty()) {
+        id = static_cast<SubscriberId>(slots_.size());
+        slots_.emplace_back();
+    } else {
+        id = free_slots_.back();
+        free_slots_.pop_back();
+    }
+    Slot& s = slots_[id];
+    s.session = std::make_unique<core::Session>(key, bounds);
+    s.client_id = std::move(client_id);
+    ++s.generation;
+    by_client_.emplace(s.client_id, id);
+    if (key != 0) by_key_.emplace(key, id);
+    counters_.sessions.add();
+    return id;
+}
+
+void Shard::discard_session(SubscriberId id) {
+    Slot& s = slots_[id];
+    if (s.link) depart(id, Departure::taken_over);
+    publish_will(id);  // the end of the session ends the will's delay [MQTT-3.1.3-9]
+    for (const auto& [filter, options] : s.subscriptions) tree_.unsubscribe(filter, id);
+    counters_.subscriptions.sub(s.subscriptions.size());
+    if (s.session->durable()) {
+        batch_.emplace_back(core::RemoveSession{s.session->key()});
+        by_key_.erase(s.session->key());
+    }
+    by_client_.erase(s.client_id);
+    const auto generation = s.generation + 1;
+    const bool link_dirty = s.link_dirty;
+    s = Slot{};
+    s.generation = generation;
+    s.link_dirty = link_dirty;  // it may stand in this turn's list
+    free_slots_.push_back(id);
+    counters_.sessions.sub();
+}
+
+void Shard::set_used(core::SessionKey session_key_max, core::RowId row_max) {
+    session_key_counter_ = session_key_max / 256 + 1;
+    row_counter_ = row_max / 256 + 1;
+}
+
+void Shard::restore(const store::RecoveredSession& recovered) {
+    const core::SessionRecord& record = recovered.record;
+    const SubscriberId id = make_slot(record.client_id, record.key, client_bounds());
+    Slot& s = slots_[id];
+    s.user_name = record.user_name;
+    s.expiry_interval_s = record.expiry_interval_s;
+    s.disconnected_at = record.disconnected_at;
+    s.session->restore(recovered.progress, recovered.queue_messages, recovered.queue_bytes);
+    for (const core::SaveSubscription& saved : recovered.subscriptions) {
+        tree_.subscribe(saved.filter, id, saved.options);
+        s.subscriptions.emplace(saved.filter, saved.options);
+        counters_.subscriptions.add();
+    }
+    if (record.will) s.will = AdmittedWill{record.will->message, record.will->delay_s};
+    if (record.client_id.starts_with(bridge_session_prefix)) return;
+    // Whoever was connected when the process ended has lost the connection now, with all that follows from
+    // it.
+    if (!s.disconnected_at) s.disconnected_at = now().wall;
+    schedule_end_of_session(id);
+}
+
+SubscriberId Shard::session_for(const Admission& admission, bool& session_present) {
+    session_present = false;
+    const bool durable = admission.session_expiry_interval_s > 0;
+    SubscriberId id = find_client(admission.client_id);
+    if (id != UINT32_MAX && slots_[id].link) depart(id, Departure::taken_over);  // [MQTT-3.1.4-3]
+    // A session of no duration ended with its connection; a clean start ends any other [MQTT-3.1.2-4].
+    if (id != UINT32_MAX && (admission.clean_start || slots_[id].expiry_interval_s == 0)) {
+        discard_session(id);
+        id = UINT32_MAX;
+    }
+    if (id == UINT32_MAX)
+        return make_slot(admission.client_id, durable ? next_session_key() : 0, client_bounds());
+    session_present = true;  // [MQTT-3.2.2-3]
+    // A will that waits for its delay is void now [MQTT-3.1.3-9]; one without delay was due when the old
+    // connection went.
+    if (slots_[id].will && slots_[id].will->delay_s == 0) publish_will(id);
+    slots_[id].will.reset();
+    return id;
+}
+
+void Shard::admit(Admission admission) {
+    bool session_present = false;
+    const SubscriberId id = session_for(admission, session_present);
+    Slot& s = slots_[id];
+    ++s.generation;
+    s.user_name = admission.user_name;
+    s.expiry_interval_s = admission.session_expiry_interval_s;
+    s.will = std::move(admission.will);
+    s.disconnected_at.reset();
+    if (s.session->durable()) save_session(id);
+    auto connection = std::make_unique<Connection>(*this, id, std::move(admission));
+    Connection* link = connection.get();
+    s.link = std::move(connection);
+    counters_.connections.add();
+    counters_.connections_seen.add();
+    // "You have a session" is a promise too: CONNACK waits until the disk knows of it.
+    after_commit([this, id, generation = s.generation, link, session_present] {
+        if (slots_[id].generation != generation) return;
+        link->open(session_present);
+    });
+}
+
+void Shard::save_session(SubscriberId id) {
+    const Slot& s = slots_[id];
+    core::SessionRecord record;
+    record.key = s.session->key();
+    record.client_id = s.client_id;
+    record.user_name = s.user_name;
+    record.expiry_interval_s = s.expiry_interval_s;
+    record.disconnected_at = s.disconnected_at;
+    if (s.will) record.will = core::StoredWill{s.will->message, s.will->delay_s};
+    batch_.emplace_back(core::SaveSession{std::move(record)});
+}
+
+void Shard::set_session_expiry(SubscriberId id, std::uint32_t expiry_interval_s) {
+    slots_[id].expiry_interval_s = expiry_interval_s;
+}
+
+void Shard::depart(SubscriberId id, Departure how) {
+    Slot& s = slots_[id];
+    if (!s.link) return;
+    if (how == Departure::taken_over) s.link->end(ReasonCode::session_taken_over);
+    if (how == Departure::shutdown) s.link->end(ReasonCode::server_shutting_down);
+    graveyard_.push_back(std::move(s.link));
+    ++s.generation;
+    s.session->detach();
+    if (s.lane) return;
+    counters_.connections.sub();
+    if (how == Departure::clean) s.will.reset();
+    s.disconnected_at = now().wall;
+    if (s.expiry_interval_s == 0) {
+        if (how == Departure::taken_over) return;  // session_for decides
+        discard_session(id);
+        return;
+    }
+    save_session(id);
+    // After a shutdown the restart decides; the record tells it what is due.
+    if (how != Departure::taken_over && how != Departure::shutdown) schedule_end_of_session(id);
+}
+
+void Shard::schedule_end_of_session(SubscriberId id) {
+    const Slot& s = slots_[id];
+    if (s.will) {
+        const auto delay = std::min<std::uint64_t>(s.will->delay_s, s.expiry_interval_s);
+        if (delay == 0) {
+            publish_will(id);
+        } else {
+            add_timer(now().mono + std::chrono::seconds(delay), TimerKind::will_delay, id);
+        }
+    }
+    if (s.expiry_interval_s == never_expires) return;
+    const auto passed = std::max(Millis(0), now().wall - *s.disconnected_at);
+    const auto left = std::max(
+        Millis(0), std::chrono::duration_cast<Millis>(std::chrono::seconds(s.expiry_interval_s)) - passed);
+    add_timer(now().mono + left, TimerKind::session_expiry, id);
+}
+
+void Shard::publish_will(SubscriberId id) {
+    Slot& s = slots_[id];
+    if (!s.will) return;
+    const core::MessagePtr message = std::move(s.will->message);
+    s.will.reset();
+    publish(message, 0);
+    // Published once: a restart must not find it again.
+    if (s.session && s.session->durable()) save_session(id);
+}
+
+void Shard::fire(const Timer& timer) {
+    Slot& s = slots_[timer.slot];
+    if (!s.session || (s.generation & 0xffffffU) != timer.generation) return;
+    switch (static_cast<TimerKind>(timer.kind)) {
+        case TimerKind::keep_alive:
+            if (s.link) static_cast<Connection*>(s.link.get())->on_keep_alive_due();
+            break;
+        case TimerKind::session_expiry:
+            if (!s.link) discard_session(timer.slot);
+            break;
+        case TimerKind::will_delay:
+            if (!s.link) publish_will(timer.slot);
+            break;
+    }
+}
+
+bool Shard::subscribe(SubscriberId id, std::string_view filter, const core::SubscriptionOptions& options) {
+    Slot& s = slots_[id];
+    const bool is_new = tree_.subscribe(filter, id, options);
+    if (is_new) counters_.subscriptions.add();
+    const auto it = s.subscriptions.find(filter);
+    if (it != s.subscriptions.end() && it->second == options) return is_new;
+    s.subscriptions.insert_or_assign(std::string(filter), options);
+    if (s.session->durable())
+        batch_.emplace_back(core::SaveSubscription{s.session->key(), std::string(filter), options});
+    return is_new;
+}
+
+bool Shard::unsubscribe(SubscriberId id, std::string_view filter) {
+    Slot& s = slots_[id];
+    if (!tree_.unsubscribe(filter, id)) return false;
+    counters_.subscriptions.sub();
+    const auto it = s.subscriptions.find(filter);
+    if (it != s.subscriptions.end()) s.subscriptions.erase(it);
+    if (s.session->durable())
+        batch_.emplace_back(core::RemoveSubscription{s.session->key(), std::string(filter)});
+    return true;
+}
+
+void Shard::send_retained(SubscriberId id, std::string_view filter,
+                          const core::SubscriptionOptions& options) {
+    for (const core::MessagePtr& message : parts_.retained->match(filter, now().wall)) {
+        Slot& s = slots_[id];
+        if (!may(auth::Action::deliver, s, message->topic())) continue;
+        core::QueueEntry entry;
+        entry.message = message;
+        entry.qos = std::min(message->qos(), options.qos);
+        entry.retain = true;  // [MQTT-3.3.1-8]
+        if (options.identifier != 0) entry.subscription_identifiers.push_back(options.identifier);
+        const core::QueueTarget target{s.session->key(), entry.qos, true, entry.subscription_identifiers};
+        const bool durable = s.session->durable() && entry.qos != wire::QoS::at_most_once;
+        if (durable) entry.row = ++row_counter_ * 256 + index_;
+        const core::RowId row = entry.row;
+        core::Effects& effects = begin_step();
+        const auto offered = s.session->offer(std::move(entry), now(), effects);
+        if (durable && offered == core::Session::Offered::sent)
+            batch_.emplace_back(core::AppendMessage{row, message, {target}});
+        execute(id, effects);
+    }
+}
+
+void Shard::attach_link(LinkNumber number, std::uint16_t quota) {
+    const SubscriberId id = lane_slot(number);
+    if (id == UINT32_MAX) return;
+    core::Effects& effects = begin_step();
+    slots_[id].session->attach(quota, now(), effects);
+    execute(id, effects);
+    mark_dirty(id);
+}
+
+void Shard::detach_link(LinkNumber number) {
+    const SubscriberId id = lane_slot(number);
+    if (id != UINT32_MAX) slots_[id].session->detach();
+}
+
+void Shard::confirm(LinkNumber number, wire::PacketId packet_id) {
+    const SubscriberId id = lane_slot(number);
+    if (id == UINT32_MAX) return;
+    core::Effects& effects = begin_step();
+    (void)slots_[id].session->on_puback(packet_id, now(),
+                                        effects);  // unknown: confirmed twice, which is harmless
+    execute(id, effects);
+    mark_dirty(id);
+}
+
+void Shard::stop_all() {
+    for (SubscriberId id = 0; id < slots_.size(); ++id) {
+        Slot& s = slots_[id];
+        if (!s.session) continue;
+        const bool durable = s.session->durable() && s.expiry_interval_s > 0;
+        // So that a restart repeats with the same packet ids and DUP.
+        if (durable) save_progress(id);
+        if (s.link) depart(id, Departure::shutdown);
+    }
+}
+
+}  // namespace sluice::shard

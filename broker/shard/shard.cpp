@@ -1,0 +1,312 @@
+#include "shard/shard.hpp"
+
+#include <fmt/format.h>
+#include <boost/asio/post.hpp>
+
+#include "base/log.hpp"
+
+namespace sluice::shard {
+namespace {
+
+// Handlers that may run before the results of a turn leave: enough to batch a burst, few enough that nobody
+// waits long.
+constexpr int handlers_per_turn = 256;
+constexpr auto lane_tick = Millis(50);
+// A longer turn freezes every client of the shard; it is worth a line in the log.
+constexpr auto long_turn = Millis(50);
+
+}  // namespace
+
+Shard::Shard(store::ShardIndex index, SharedParts parts)
+    : index_(index),
+      parts_(std::move(parts)),
+      mailbox_([this] { boost::asio::post(context_, [this] { take_mail(); }); }),
+      timer_(context_),
+      lane_timer_(context_) {}
+
+Shard::~Shard() = default;
+
+Now Shard::now() {
+    if (!now_read_) {
+        now_ = Now::read();
+        now_read_ = true;
+    }
+    return now_;
+}
+
+void Shard::set_peers(std::vector<Mailbox*> boxes) {
+    peers_ = std::move(boxes);
+    outgoing_.resize(peers_.size());
+}
+
+void Shard::run() {
+    owner_.adopt();
+    const auto keep_running = boost::asio::make_work_guard(context_);
+    now_read_ = false;  // restore() has read it
+    while (!stopping_) {
+        context_.run_one();
+        for (int i = 1; i < handlers_per_turn && context_.poll_one() > 0; ++i) {
+        }
+        end_turn();
+    }
+}
+
+void Shard::post_stop() {
+    mailbox_.post(mail::Stop{});
+}
+
+void Shard::take_mail() {
+    mailbox_.take(letters_);
+    for (Envelope& envelope : letters_) {
+        std::visit([this](auto& letter) { open_mail(letter); }, envelope);
+    }
+    letters_.clear();
+}
+
+void Shard::open_mail(mail::Admit& letter) {
+    admit(std::move(letter.admission));
+}
+
+void Shard::open_mail(mail::AddLink& letter) {
+    LinkSpec& spec = letter.spec;
+    core::SubscriberId id = find_client(spec.client_id);
+    if (id == UINT32_MAX) id = make_slot(spec.client_id, next_session_key(), spec.bounds);
+    Slot& s = slots_[id];
+    s.expiry_interval_s = never_expires;
+    s.session->set_bounds(spec.bounds);
+    s.lane = std::make_unique<LaneSlot>();
+    s.lane->number = spec.number;
+    s.lane->accepts = std::move(spec.accepts);
+    s.lane->ack_upstream = spec.ack_upstream;
+    lanes_[spec.number] = id;
+    save_session(id);
+    // The route may have been changed since its spool was written: what it no longer asks for must not come
+    // any more.
+    std::vector<std::string> stale;
+    for (const auto& [filter, options] : s.subscriptions) stale.push_back(filter);
+    for (const LinkSpec::Wanted& wanted : spec.subscriptions) {
+        std::erase(stale, wanted.filter);
+        subscribe(id, wanted.filter, wanted.options);
+    }
+    for (const std::string& filter : stale) unsubscribe(id, filter);
+    s.link = spec.make(*this);
+    mark_dirty(id);
+    arm_lane_tick();
+}
+
+void Shard::open_mail(mail::RemoveLink& letter) {
+    const core::SubscriberId id = lane_slot(letter.number);
+    if (id == UINT32_MAX) return;
+    depart(id, Departure::shutdown);
+    slots_[id].lane.reset();
+    lanes_.erase(letter.number);
+}
+
+void Shard::open_mail(mail::Note& letter) {
+    const core::SubscriberId id = lane_slot(letter.number);
+    if (id != UINT32_MAX && slots_[id].link) slots_[id].link->on_note(std::move(letter.note));
+}
+
+void Shard::open_mail(mail::Deliver& letter) {
+    auto worst = wire::ReasonCode::success;
+    bool matched = false;
+    const std::size_t before = batch_.size();
+    fan_out(letter.message, 0, false, worst, matched);
+    if (!letter.ticket) return;
+    const auto answer = [this, ref = letter.ticket, worst, matched] {
+        outgoing_[ref.shard].emplace_back(mail::Answer{ref.ticket, worst, matched});
+    };
+    if (batch_.size() > before) {
+        deferred_.push_back({next_turn(), answer});
+    } else {
+        answer();
+    }
+}
+
+void Shard::open_mail(mail::Answer& letter) {
+    tickets_.answer(letter.ticket, letter.code, letter.matched);
+}
+
+void Shard::open_mail(mail::Publish& letter) {
+    publish(letter.message, 0);
+}
+
+void Shard::open_mail(mail::Committed& letter) {
+    while (!held_tickets_.empty() && held_tickets_.front().turn <= letter.turn) {
+        const TicketId ticket = held_tickets_.front().ticket;
+        held_tickets_.pop_front();
+        tickets_.answer(ticket, wire::ReasonCode::success, false);
+    }
+    while (!deferred_.empty() && deferred_.front().turn <= letter.turn) {
+        const auto run = std::move(deferred_.front().run);
+        deferred_.pop_front();
+        run();
+    }
+}
+
+void Shard::open_mail(mail::QueueLoaded& letter) {
+    const auto it = by_key_.find(letter.session);
+    if (it == by_key_.end()) return;
+    core::Effects& effects = begin_step();
+    slots_[it->second].session->on_loaded(std::move(letter.entries), letter.exhausted, now(), effects);
+    execute(it->second, effects);
+}
+
+void Shard::open_mail(mail::Reload& letter) {
+    parts_.authorizer = std::move(letter.authorizer);
+    parts_.limits = letter.limits;
+}
+
+void Shard::open_mail(mail::Ping&) {
+    counters_.pings.add();
+}
+
+void Shard::open_mail(mail::Stop&) {
+    stop_all();
+    stopping_ = true;
+}
+
+void Shard::add_timer(MonoTime when, TimerKind kind, core::SubscriberId id) {
+    timers_.add(when, kind, id, slots_[id].generation);
+    arm_timer();
+}
+
+void Shard::arm_timer() {
+    if (timers_.empty() || timers_.next() >= timer_armed_for_) return;
+    timer_armed_for_ = timers_.next();
+    timer_.expires_at(std::chrono::steady_clock::time_point(timer_armed_for_));
+    timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;  // armed anew for an earlier deadline
+        timer_armed_for_ = MonoTime::max();
+        fire_timers();
+        arm_timer();
+    });
+}
+
+void Shard::fire_timers() {
+    while (!timers_.empty() && timers_.next() <= now().mono) fire(timers_.pop());
+}
+
+void Shard::arm_lane_tick() {
+    if (lane_tick_armed_ || lanes_.empty()) return;
+    lane_tick_armed_ = true;
+    lane_timer_.expires_after(lane_tick);
+    lane_timer_.async_wait([this](const boost::system::error_code& error) {
+        lane_tick_armed_ = false;
+        if (error) return;
+        tick_lanes();
+        arm_lane_tick();
+    });
+}
+
+void Shard::tick_lanes() {
+    for (const auto& [number, id] : lanes_) {
+        Slot& s = slots_[id];
+        if (!s.link) continue;
+        s.link->on_tick(now());
+        mark_dirty(id);
+        if (!s.lane->ack_upstream) continue;
+        // A publisher does not wait for an upstream for ever; the message itself stays in the spool.
+        std::erase_if(s.lane->waiting, [this](const auto& row_and_wait) {
+            if (now().mono - row_and_wait.second.since < parts_.limits.upstream_ack_timeout) return false;
+            tickets_.answer(row_and_wait.second.ticket, wire::ReasonCode::implementation_specific_error,
+                            true);
+            return true;
+        });
+    }
+}
+
+void Shard::end_turn() {
+    while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || !loads_.empty()) {
+        // A flush may find a client gone, which publishes its will: that belongs into the next round, not to
+        // nobody.
+        post_ledger();
+        flush_links();
+    }
+    for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i]->post_all(outgoing_[i]);
+    graveyard_.clear();
+    counters_.turns.add();
+    if (now_read_) {  // else nothing happened in it that needed the time
+        const auto started = now_.mono;
+        const auto took = Now::read().mono - started;
+        counters_.turn_ms_max.raise_to(static_cast<std::uint64_t>(took.count()));
+        if (took > long_turn) {
+            static log::RateLimit limit(10'000);
+            std::uint64_t suppressed = 0;
+            if (limit.allow(started.time_since_epoch().count(), suppressed)) {
+                log::warn(fmt::format("shard {}: a turn took {} ms ({} more were held back)", index_,
+                                      took.count(), suppressed));
+            }
+        }
+    }
+    now_read_ = false;
+}
+
+void Shard::post_ledger() {
+    for (const core::SubscriberId id : dirty_progress_) {
+        Slot& s = slots_[id];
+        if (!s.progress_dirty) continue;
+        s.progress_dirty = false;
+        if (s.session && s.session->durable()) batch_.emplace_back(s.session->progress());
+    }
+    dirty_progress_.clear();
+    any_progress_dirty_ = false;
+    if (!batch_.empty()) {
+        ++turn_;
+        parts_.store->post_batch(index_, turn_, std::move(batch_));
+        batch_.clear();
+    }
+    for (const core::SubscriberId id : loads_) {
+        const core::Session* session = slots_[id].session.get();
+        if (!session) continue;
+        parts_.store->post_load_queue(index_, session->key(), session->load_after(),
+                                      session->bounds().window_messages, session->bounds().window_bytes);
+    }
+    loads_.clear();
+}
+
+void Shard::flush_links() {
+    std::vector<core::SubscriberId> links;
+    links.swap(dirty_links_);
+    for (const core::SubscriberId id : links) {
+        Slot& s = slots_[id];
+        s.link_dirty = false;
+        if (!s.link) continue;
+        if (s.lane) {
+            Backlog backlog{s.session->backlog_messages(), s.session->backlog_bytes(), {}};
+            s.session->oldest_received(backlog.oldest);
+            s.link->on_backlog(backlog);
+        }
+        s.link->flush(now());
+    }
+}
+
+void Shard::after_commit(std::function<void()> run) {
+    if (in_commit()) {
+        deferred_.push_back({next_turn(), std::move(run)});
+    } else {
+        run();
+    }
+}
+
+void Shard::hold_until_commit(TicketId ticket) {
+    if (ticket == 0 || !in_commit()) return;
+    tickets_.add_waits(ticket, 1);
+    held_tickets_.push_back({next_turn(), ticket});
+}
+
+void Shard::save_progress(core::SubscriberId id) {
+    Slot& s = slots_[id];
+    if (s.progress_dirty || !s.session->durable()) return;
+    s.progress_dirty = any_progress_dirty_ = true;
+    dirty_progress_.push_back(id);
+}
+
+void Shard::mark_dirty(core::SubscriberId id) {
+    Slot& s = slots_[id];
+    if (s.link_dirty) return;
+    s.link_dirty = true;
+    dirty_links_.push_back(id);
+}
+
+}  // namespace sluice::shard

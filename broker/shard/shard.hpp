@@ -1,0 +1,232 @@
+#pragma once
+/// Shard: one thread, one io_context, and everything that lives on it: connections, sessions, topic tree,
+/// timers, mailbox.
+///
+/// A turn: the handlers that are ready run (sockets, mail, timers), then end_turn() lets the results go in a
+/// fixed order: the ledger's batch to the store, mail to the other shards, bytes to the sockets. Ten messages
+/// for one socket are one write.
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "auth/auth.hpp"
+#include "core/retained_index.hpp"
+#include "core/topic_tree.hpp"
+#include "shard/counters.hpp"
+#include "shard/limits.hpp"
+#include "shard/mailbox.hpp"
+#include "shard/slot.hpp"
+#include "shard/timer_queue.hpp"
+
+namespace sluice::shard {
+
+/// What all shards share. Everything outlives the shards.
+struct SharedParts {
+    store::Store* store = nullptr;
+    core::RetainedIndex* retained = nullptr;
+    std::shared_ptr<const auth::Authorizer> authorizer;
+    Limits limits;
+};
+
+/// How a connection ended; decides about the will [MQTT-3.1.2-8, -10].
+enum class Departure : std::uint8_t { clean, with_will, taken_over, shutdown };
+
+class Shard final : public Inlet, public LinkHost {
+  public:
+    Shard(store::ShardIndex index, SharedParts parts);
+    ~Shard() override;
+
+    // Before run(), by wiring.
+    void set_peers(std::vector<Mailbox*> boxes);
+    /// Numbers of rows and sessions go on above these.
+    void set_used(core::SessionKey session_key_max, core::RowId row_max);
+    void restore(const store::RecoveredSession& recovered);
+
+    /// The thread's life; returns after post_stop().
+    void run();
+    /// Any thread: ends all connections, leaves what must be remembered with the store, makes run() return.
+    void post_stop();
+
+    /// Any thread.
+    void post_reload(std::shared_ptr<const auth::Authorizer> authorizer, const Limits& limits) {
+        mailbox_.post(mail::Reload{std::move(authorizer), limits});
+    }
+    /// Any thread: asks for a sign of life, which counters().pings gives.
+    void post_ping() { mailbox_.post(mail::Ping{}); }
+    /// Any thread, the store's: see store::StoreEvents.
+    void post_committed(store::TurnNumber turn) { mailbox_.post(mail::Committed{turn}); }
+    void post_queue_loaded(core::SessionKey session, std::vector<core::QueueEntry> entries, bool exhausted) {
+        mailbox_.post(mail::QueueLoaded{session, std::move(entries), exhausted});
+    }
+
+    Mailbox& mailbox() { return mailbox_; }
+    const Counters& counters() const { return counters_; }
+
+    // Inlet; any thread.
+    void post_admission(Admission admission) override { mailbox_.post(mail::Admit{std::move(admission)}); }
+    void post_link(LinkSpec spec) override { mailbox_.post(mail::AddLink{std::move(spec)}); }
+    void post_note(LinkNumber number, LinkNote note) override {
+        mailbox_.post(mail::Note{number, std::move(note)});
+    }
+    void post_remove_link(LinkNumber number) override { mailbox_.post(mail::RemoveLink{number}); }
+    void post_publish(core::MessagePtr message) override { mailbox_.post(mail::Publish{std::move(message)}); }
+
+    // LinkHost.
+    Now now() override;
+    void attach_link(LinkNumber number, std::uint16_t quota) override;
+    void detach_link(LinkNumber number) override;
+    void confirm(LinkNumber number, wire::PacketId packet_id) override;
+
+    // For connections; on the shard's thread.
+    const Limits& limits() const { return parts_.limits; }
+    bool is_only_shard() const { return peers_.size() == 1; }
+    Counters& counters() { return counters_; }
+    boost::asio::io_context& context() { return context_; }
+    TicketTable& tickets() { return tickets_; }
+    Slot& slot(core::SubscriberId id) { return slots_[id]; }
+    /// Cleared, for one step of a session; execute() takes it back.
+    core::Effects& begin_step();
+    void execute(core::SubscriberId id, core::Effects& effects);
+    bool may(auth::Action action, const Slot& slot, std::string_view topic) const;
+
+    /// The way of every message: retained, local sessions, other shards. `ticket` (or 0) gets a
+    /// wait for each part that is not done at once; its own wait is the caller's.
+    void publish(const core::MessagePtr& message, TicketId ticket);
+    /// True when the subscription is new. `filter` is valid.
+    bool subscribe(core::SubscriberId id, std::string_view filter, const core::SubscriptionOptions& options);
+    bool unsubscribe(core::SubscriberId id, std::string_view filter);
+    /// The retained messages of one subscription, as its own messages [MQTT-3.3.1-9 to -11].
+    void send_retained(core::SubscriberId id, std::string_view filter,
+                       const core::SubscriptionOptions& options);
+    /// The ticket waits until this turn's batch is durable, if there is anything in it.
+    void hold_until_commit(TicketId ticket);
+    void save_progress(core::SubscriberId id);
+    void mark_dirty(core::SubscriberId id);
+    /// The connection of this slot is over; it is destroyed at the end of the turn.
+    void depart(core::SubscriberId id, Departure how);
+    /// DISCONNECT of version 5 may shorten or lengthen the session's life [MQTT-3.14.2-2].
+    void set_session_expiry(core::SubscriberId id, std::uint32_t expiry_interval_s);
+    void add_timer(MonoTime when, TimerKind kind, core::SubscriberId id);
+
+  private:
+    struct Match {
+        core::SubscriberId id;
+        core::SubscriptionOptions options;
+    };
+    struct HeldTicket {
+        store::TurnNumber turn;
+        TicketId ticket;
+    };
+    struct Deferred {
+        store::TurnNumber turn;
+        std::function<void()> run;
+    };
+
+    // shard.cpp: the loop, mail and time
+    void take_mail();
+    void open_mail(mail::Admit& letter);
+    void open_mail(mail::AddLink& letter);
+    void open_mail(mail::RemoveLink& letter);
+    void open_mail(mail::Note& letter);
+    void open_mail(mail::Deliver& letter);
+    void open_mail(mail::Answer& letter);
+    void open_mail(mail::Publish& letter);
+    void open_mail(mail::Committed& letter);
+    void open_mail(mail::QueueLoaded& letter);
+    void open_mail(mail::Reload& letter);
+    void open_mail(mail::Ping& letter);
+    void open_mail(mail::Stop& letter);
+    void arm_timer();
+    void fire_timers();
+    void fire(const Timer& timer);
+    void tick_lanes();
+    void arm_lane_tick();
+
+    // turn.cpp: what leaves at the end of a turn
+    void end_turn();
+    void post_ledger();
+    void flush_links();
+    bool in_commit() const { return !batch_.empty() || any_progress_dirty_; }
+    store::TurnNumber next_turn() const { return turn_ + 1; }
+    /// Runs now, or after the commit when this turn has written to the ledger.
+    void after_commit(std::function<void()> run);
+
+    // fan_out.cpp
+    void fan_out(const core::MessagePtr& message, TicketId local_ticket, bool entered_here,
+                 wire::ReasonCode& worst, bool& matched);
+    void collect_matches(const core::MessagePtr& message);
+    void offer_to(const Match& match, const std::vector<std::uint32_t>& identifiers,
+                  const core::MessagePtr& message, TicketId local_ticket, std::ptrdiff_t& append_index,
+                  wire::ReasonCode& worst);
+    void retain(const core::MessagePtr& message);
+    /// Who waited for what this step settled, and what they are to be told.
+    static std::vector<std::pair<TicketId, wire::ReasonCode>> take_upstream_waits(
+        Slot& slot, const core::Effects& effects);
+    void deliver(core::SubscriberId id, const core::Send& send);
+
+    // registry.cpp: sessions come and go
+    core::SubscriberId find_client(std::string_view client_id) const;
+    core::SubscriberId make_slot(std::string client_id, core::SessionKey key,
+                                 const core::QueueBounds& bounds);
+    void discard_session(core::SubscriberId id);
+    void admit(Admission admission);
+    core::SubscriberId session_for(const Admission& admission, bool& session_present);
+    void save_session(core::SubscriberId id);
+    void publish_will(core::SubscriberId id);
+    void schedule_end_of_session(core::SubscriberId id);
+    core::SessionKey next_session_key() { return ++session_key_counter_ * 256 + index_; }
+    core::QueueBounds client_bounds() const;
+    core::SubscriberId lane_slot(LinkNumber number) const;
+    void stop_all();
+
+    const store::ShardIndex index_;
+    SharedParts parts_;
+    boost::asio::io_context context_{1};
+    Mailbox mailbox_;
+    std::vector<Envelope> letters_;
+    std::vector<Mailbox*> peers_;  ///< by shard; our own included
+    OwnerThread owner_;
+    Counters counters_;
+
+    std::deque<Slot> slots_;  ///< a deque: slots never move, by_client_ points into them
+    std::vector<core::SubscriberId> free_slots_;
+    std::unordered_map<std::string_view, core::SubscriberId> by_client_;
+    std::unordered_map<core::SessionKey, core::SubscriberId> by_key_;
+    std::unordered_map<LinkNumber, core::SubscriberId> lanes_;
+    core::TopicTree tree_;
+    TicketTable tickets_;
+    core::SessionKey session_key_counter_ = 0;
+    core::RowId row_counter_ = 0;
+
+    // The turn.
+    bool stopping_ = false;
+    bool now_read_ = false;
+    Now now_{};
+    store::TurnNumber turn_ = 0;  ///< the last one posted to the store
+    std::vector<core::LedgerEntry> batch_;
+    bool any_progress_dirty_ = false;
+    std::vector<core::SubscriberId> dirty_progress_;
+    std::vector<core::SubscriberId> dirty_links_;
+    std::vector<core::SubscriberId> loads_;
+    std::vector<std::vector<Envelope>> outgoing_;  ///< by shard
+    std::deque<HeldTicket> held_tickets_;
+    std::deque<Deferred> deferred_;
+    std::vector<std::unique_ptr<Link>> graveyard_;
+    core::Effects effects_;
+    bool step_open_ = false;
+    std::vector<Match> matches_;
+
+    TimerQueue timers_;
+    boost::asio::steady_timer timer_;
+    MonoTime timer_armed_for_ = MonoTime::max();
+    boost::asio::steady_timer lane_timer_;
+    bool lane_tick_armed_ = false;
+};
+
+}  // namespace sluice::shard

@@ -1,0 +1,48 @@
+#pragma once
+/// Slot: a session with all that the shard knows about it beyond the specification's session state.
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "core/session.hpp"
+#include "shard/inlet.hpp"
+#include "shard/ticket_table.hpp"
+
+namespace sluice::shard {
+
+/// What only the slot of a lane has.
+struct LaneSlot {
+    LinkNumber number = 0;
+    std::function<bool(const core::Message&)> accepts;
+    bool ack_upstream = false;
+    struct Waiting {
+        TicketId ticket = 0;
+        MonoTime since{};
+    };
+    /// ack_upstream: publishers that wait for the end of a row.
+    std::unordered_map<core::RowId, Waiting> waiting;
+};
+
+struct Slot {
+    std::unique_ptr<core::Session> session;  ///< none: the slot is free
+    std::unique_ptr<Link> link;              ///< none: nobody is connected
+    std::uint32_t generation = 0;  ///< rises when the slot is given to another session, and with each link
+    std::string client_id;
+    std::string user_name;
+    std::uint32_t expiry_interval_s = 0;
+    std::optional<AdmittedWill> will;
+    std::optional<WallTime> disconnected_at;
+    std::map<std::string, core::SubscriptionOptions, std::less<>> subscriptions;
+    std::unique_ptr<LaneSlot> lane;
+    bool progress_dirty = false;
+    bool link_dirty = false;
+};
+
+constexpr std::uint32_t never_expires = 0xFFFFFFFF;
+
+/// Sessions of bridges stand under this name; no client may take one.
+constexpr std::string_view bridge_session_prefix = "$bridge/";
+
+}  // namespace sluice::shard

@@ -1,0 +1,59 @@
+#pragma once
+/// What operators may see. Collected on demand from relaxed counters; nothing here names a client or a topic
+/// in a metric label.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::shard {
+
+enum class MetricKind : std::uint8_t { counter, gauge };
+
+/// One Prometheus sample: `sluice_` prefix, base units, counters end in `_total`.
+struct MetricSample {
+    std::string_view name;  ///< a literal: "sluice_messages_received_total"
+    std::string_view help;  ///< a literal
+    MetricKind kind = MetricKind::counter;
+    std::string labels;  ///< `qos="1",shard="0"` or empty; values already escaped
+    double value = 0;
+};
+
+enum class BridgeState : std::uint8_t { connecting, connected, stalled, stopped };
+constexpr std::string_view name_of(BridgeState state) {
+    constexpr std::string_view names[] = {"connecting", "connected", "stalled", "stopped"};
+    return names[static_cast<unsigned>(state)];
+}
+
+/// One bridge, from acknowledged progress and not from an open socket.
+struct BridgeStatus {
+    std::string name, type;
+    BridgeState state = BridgeState::connecting;
+    std::string reason;                ///< why it is not connected; the last refusal
+    std::uint64_t in_messages = 0;     ///< entered the spool since the start of the process
+    std::uint64_t confirmed = 0;       ///< by the upstream
+    std::uint64_t refused = 0;         ///< by the upstream, for good
+    std::uint64_t redelivered = 0;     ///< offered again after a disconnect or restart
+    std::uint64_t dropped = 0;         ///< by the spool's bounds
+    std::uint64_t spool_messages = 0;  ///< waiting, those in flight included
+    std::uint64_t spool_bytes = 0;
+    double oldest_age_s = 0;  ///< of the oldest waiting message; 0 when none
+};
+
+struct Health {
+    bool live = true;    ///< every thread of the broker turns
+    bool ready = false;  ///< listening, store open
+    std::vector<std::string>
+        alarms;  ///< one line each: "store: disk full, commits wait"; empty when all is well
+};
+
+/// What the admin room asks. Any thread; implementations do not block on shards.
+class StatsSource {
+  public:
+    virtual ~StatsSource() = default;
+    virtual std::vector<MetricSample> metrics() const = 0;
+    virtual std::vector<BridgeStatus> bridges() const = 0;
+    virtual Health health() const = 0;
+};
+
+}  // namespace sluice::shard
