@@ -1,0 +1,156 @@
+#include "listener/greeting.hpp"
+
+#include <fmt/format.h>
+#include <boost/asio/post.hpp>
+
+#include "base/log.hpp"
+#include "wire/decode.hpp"
+#include "wire/encode.hpp"
+
+namespace sluice::listener {
+
+using wire::PacketType;
+using wire::ReasonCode;
+using wire::Version;
+
+Greeting::Greeting(boost::asio::io_context& context, std::shared_ptr<const Doorkeeping> doorkeeping,
+                   const ListenerSettings& listener, net::Channel channel)
+    : context_(context),
+      doors_(std::move(doorkeeping)),
+      listener_(listener),
+      channel_(std::move(channel)),
+      frames_(doors_->limits.packet_bytes_max),
+      deadline_(context) {}
+
+std::string Greeting::describe() const {
+    return fmt::format("listener {}: {}", listener_.place, channel_.identity().address);
+}
+
+void Greeting::start() {
+    self_ = shared_from_this();
+    deadline_.expires_after(doors_->limits.connect_timeout);
+    deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+        const auto self = weak.lock();
+        if (error || !self || !self->self_) return;
+        log::info(fmt::format("{} is refused: no CONNECT within {} s", self->describe(),
+                              self->doors_->limits.connect_timeout.count()));
+        self->channel_.abort();
+        self->finish();
+    });
+    channel_.start(*this);
+}
+
+void Greeting::abort() {
+    channel_.abort();
+    finish();
+}
+
+void Greeting::finish() {
+    deadline_.cancel();
+    self_.reset();  // the last statement of whoever calls it: `this` may be gone afterwards
+}
+
+void Greeting::on_closed(const std::string& why) {
+    log::info(fmt::format("{} went away before it was let in: {}", describe(), why));
+    finish();
+}
+
+void Greeting::on_bytes(Bytes plain) {
+    const auto keep = self_;
+    bool first = true;
+    const auto cut = frames_.feed(plain, [&](const wire::Frame& frame) {
+        first = false;
+        handle_first_packet(frame);
+        return false;  // what follows CONNECT is the shard's to read
+    });
+    if (!cut && first) refuse(Version::v3_1_1, cut.error().code, cut.error().what);
+}
+
+void Greeting::handle_first_packet(const wire::Frame& frame) {
+    if (frame.type != PacketType::connect) {  // [MQTT-3.1.0-1]
+        log::info(fmt::format("{} is refused: the first packet is not CONNECT", describe()));
+        channel_.abort();
+        return finish();
+    }
+    channel_.pause_reading();
+    connect_body_.assign(frame.body.begin(), frame.body.end());
+    const auto connect = wire::decode_connect(connect_body_);
+    if (!connect) {
+        const auto version = wire::peek_version(connect_body_);
+        return refuse(version.value_or(Version::v3_1_1), connect.error().code, connect.error().what);
+    }
+    auto judged = judge_connect(*connect, doors_->limits,
+                                connect->client_id.empty() ? make_client_id() : std::string());
+    if (!judged) return refuse(connect->version, judged.error().code, judged.error().why);
+    admission_ = std::move(judged).value();
+    ask_who(*connect);
+}
+
+void Greeting::ask_who(const wire::Connect& connect) {
+    auth::Credentials credentials;
+    credentials.client_id = admission_.client_id;
+    if (connect.user_name) credentials.user_name = std::string(*connect.user_name);
+    if (connect.password) credentials.password = std::string(as_text(*connect.password));
+    credentials.anonymous_allowed = listener_.anonymous;
+    if (listener_.tls && listener_.tls->identity != net::TlsIdentity::none) {
+        const net::PeerIdentity& peer = channel_.identity();
+        credentials.certificate_name =
+            listener_.tls->identity == net::TlsIdentity::common_name ? peer.common_name : peer.subject;
+    }
+    doors_->authenticator->authenticate(
+        credentials, [this, self = shared_from_this()](Result<auth::Principal, auth::Refusal> answer) {
+            // It may come on the thread that hashes passwords.
+            boost::asio::post(context_, [this, self, answer = std::move(answer)] {
+                if (self_) on_authenticated(answer);
+            });
+        });
+}
+
+void Greeting::on_authenticated(const Result<auth::Principal, auth::Refusal>& answer) {
+    if (!answer) return refuse(admission_.version, answer.error().code, answer.error().why);
+    admission_.user_name = answer->user_name;
+    const auto connect = wire::decode_connect(connect_body_);
+    if (connect->will) {
+        const wire::Will& will = *connect->will;
+        if (!doors_->authorizer->allows(auth::Action::publish, admission_.user_name, admission_.client_id,
+                                        will.topic)) {
+            return refuse(admission_.version, ReasonCode::not_authorized, "it may not publish its will");
+        }
+        admission_.will = shard::AdmittedWill{
+            freeze_will(will, admission_.client_id, admission_.user_name, Now::read().wall),
+            will.properties.will_delay_interval_s.value_or(0)};
+    }
+    if (doors_->inlets->connections() >= doors_->limits.connections_max) {
+        return refuse(admission_.version, ReasonCode::server_busy, "limits.connections_max is reached");
+    }
+    hand_over();
+}
+
+void Greeting::hand_over() {
+    const net::PeerIdentity& peer = channel_.identity();
+    log::info(fmt::format("client '{}' connected from {} user='{}' mqtt={}{}{}", admission_.client_id,
+                          peer.address, admission_.user_name, static_cast<int>(admission_.version),
+                          peer.tls_version.empty() ? "" : " ", peer.tls_version));
+    admission_.channel = channel_.detach(frames_.pending());
+    doors_->inlets->home_of(admission_.client_id).post_admission(std::move(admission_));
+    finish();
+}
+
+void Greeting::refuse(Version version, ReasonCode code, const std::string& why) {
+    log::warn(fmt::format("{} client '{}' is refused: {} ({})", describe(), admission_.client_id, why,
+                          wire::name_of(code)));
+    // Before version 5 a CONNECT that does not conform gets no CONNACK [MQTT-3.1.4-1 of 3.1.1]; what is no
+    // CONNECT at all may come from a peer that does not speak MQTT.
+    const bool conforms = code != ReasonCode::malformed_packet && code != ReasonCode::protocol_error &&
+                          code != ReasonCode::packet_too_large;
+    if (version == Version::v5 || conforms) {
+        ByteBuffer out;
+        wire::encode_connack(out, version,
+                             {.session_present = false, .code = code, .properties = {}});  // [MQTT-3.2.2-6]
+        channel_.send(out);
+    }
+    channel_.close_after_flush();
+    finish();
+}
+
+}  // namespace sluice::listener

@@ -1,0 +1,60 @@
+#pragma once
+/// Greeting: one newcomer, from accept to the hand-over: TLS, the first packet, who is it. A shard never sees
+/// a byte of anybody who has not got through this. Lives on a listener thread and owns itself: it is gone
+/// when the newcomer is in or out.
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "auth/auth.hpp"
+#include "listener/admission.hpp"
+#include "listener/settings.hpp"
+#include "net/channel.hpp"
+#include "wire/frame_reader.hpp"
+
+namespace sluice::listener {
+
+/// What every greeting needs to judge a newcomer; immutable, a reload makes a new one for those who come
+/// after it.
+struct Doorkeeping {
+    shard::InletSet* inlets = nullptr;
+    std::shared_ptr<auth::Authenticator> authenticator;
+    std::shared_ptr<const auth::Authorizer> authorizer;
+    shard::Limits limits;
+};
+
+class Greeting final : public std::enable_shared_from_this<Greeting>, private net::ChannelHandler {
+  public:
+    Greeting(boost::asio::io_context& context, std::shared_ptr<const Doorkeeping> doorkeeping,
+             const ListenerSettings& listener, net::Channel channel);
+    void start();
+    /// Closes at once; for the end of the process.
+    void abort();
+
+  private:
+    void on_bytes(Bytes plain) override;
+    void on_closed(const std::string& why) override;
+    void on_writable() override {}
+
+    void handle_first_packet(const wire::Frame& frame);
+    void ask_who(const wire::Connect& connect);
+    void on_authenticated(const Result<auth::Principal, auth::Refusal>& answer);
+    void hand_over();
+    void refuse(wire::Version version, wire::ReasonCode code, const std::string& why);
+    void finish();
+    std::string describe() const;
+
+    boost::asio::io_context& context_;
+    const std::shared_ptr<const Doorkeeping> doors_;
+    const ListenerSettings& listener_;
+    net::Channel channel_;
+    wire::FrameReader frames_;
+    boost::asio::steady_timer deadline_;
+    shard::Admission admission_;
+    ByteBuffer connect_body_;  ///< kept while the password is checked: the will is frozen afterwards
+    std::shared_ptr<Greeting> self_;
+};
+
+}  // namespace sluice::listener

@@ -1,0 +1,28 @@
+#pragma once
+/// `[[listener]]`: where clients come in.
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/settings.hpp"
+#include "net/tls.hpp"
+
+namespace sluice::listener {
+
+enum class Transport : std::uint8_t { tcp, websocket, unix_socket };
+
+struct ListenerSettings {
+    std::string address;  ///< IP address; empty: every address of the machine. Not used by "unix"
+    std::uint16_t port = 1883;
+    std::string path;  ///< of the socket, transport "unix"
+    Transport transport = Transport::tcp;
+    bool anonymous = false;  ///< clients without user name and password are let in
+    bool insecure = false;   ///< allows `anonymous` beyond loopback
+    std::optional<net::TlsSettings> tls;
+    std::string place;  ///< "sluice.toml:12", for messages; set by the loader
+    /// For reload: `place` counts too.
+    bool operator==(const ListenerSettings&) const = default;
+};
+std::span<const SettingRow> listener_rows();
+
+}  // namespace sluice::listener
