@@ -1,0 +1,162 @@
+#include "admin/metrics_text.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace sluice::admin {
+namespace {
+
+using shard::BridgeStatus;
+using shard::MetricKind;
+using shard::MetricSample;
+
+struct BridgeMetric {
+    std::string_view name, help;
+    MetricKind kind;
+    double (*value)(const BridgeStatus&);
+};
+constexpr BridgeMetric bridge_metrics[] = {
+    {"sluice_bridge_connected", "Whether the upstream takes messages now.", MetricKind::gauge,
+     [](const BridgeStatus& b) { return b.state == shard::BridgeState::connected ? 1.0 : 0.0; }},
+    {"sluice_bridge_in_total", "Messages that entered the spool.", MetricKind::counter,
+     [](const BridgeStatus& b) { return double(b.in_messages); }},
+    {"sluice_bridge_confirmed_total", "Messages that the upstream has confirmed.", MetricKind::counter,
+     [](const BridgeStatus& b) { return double(b.confirmed); }},
+    {"sluice_bridge_refused_total", "Messages that the upstream refused for good.", MetricKind::counter,
+     [](const BridgeStatus& b) { return double(b.refused); }},
+    {"sluice_bridge_redelivered_total", "Messages offered again after a disconnect or restart.",
+     MetricKind::counter, [](const BridgeStatus& b) { return double(b.redelivered); }},
+    {"sluice_bridge_dropped_total", "Messages dropped by the bounds of the spool.", MetricKind::counter,
+     [](const BridgeStatus& b) { return double(b.dropped); }},
+    {"sluice_bridge_spool_messages", "Messages that wait, those in flight included.", MetricKind::gauge,
+     [](const BridgeStatus& b) { return double(b.spool_messages); }},
+    {"sluice_bridge_spool_bytes", "Bytes of the messages that wait.", MetricKind::gauge,
+     [](const BridgeStatus& b) { return double(b.spool_bytes); }},
+    {"sluice_bridge_oldest_seconds", "Age of the oldest message that waits; 0 when none does.",
+     MetricKind::gauge, [](const BridgeStatus& b) { return b.oldest_age_s; }},
+};
+
+constexpr shard::BridgeState states[] = {shard::BridgeState::connecting, shard::BridgeState::connected,
+                                         shard::BridgeState::stalled, shard::BridgeState::stopped};
+
+void add_bridge(std::vector<MetricSample>& samples, const BridgeStatus& bridge) {
+    const std::string labels =
+        fmt::format("bridge=\"{}\",type=\"{}\"", escape_label(bridge.name), escape_label(bridge.type));
+    for (const auto& metric : bridge_metrics) {
+        samples.push_back({metric.name, metric.help, metric.kind, labels, metric.value(bridge)});
+    }
+    for (const auto state : states) {
+        samples.push_back({"sluice_bridge_state", "1 for the state that the bridge is in, 0 for the others.",
+                           MetricKind::gauge, fmt::format("{},state=\"{}\"", labels, shard::name_of(state)),
+                           state == bridge.state ? 1.0 : 0.0});
+    }
+}
+
+std::string value_text(double value) {
+    if (std::isnan(value)) return "NaN";
+    if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+    constexpr double exact_max = 9007199254740992.0;  // 2^53
+    if (std::floor(value) == value && std::fabs(value) <= exact_max) {
+        return fmt::format("{}", static_cast<std::int64_t>(value));
+    }
+    return fmt::format("{}", value);
+}
+
+std::string escape_help(std::string_view help) {
+    std::string out;
+    for (const char c : help) {
+        if (c == '\\') {
+            out += "\\\\";
+        } else if (c == '\n') {
+            out += "\\n";
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+std::vector<MetricSample> collect_samples(const shard::StatsSource& stats) {
+    std::vector<MetricSample> derived;
+    for (const auto& bridge : stats.bridges()) add_bridge(derived, bridge);
+    const auto health = stats.health();
+    const auto gauge = [&](std::string_view name, std::string_view help, std::string labels, double value) {
+        derived.push_back({name, help, MetricKind::gauge, std::move(labels), value});
+    };
+    gauge("sluice_live", "Whether every thread of the broker turns.", "", health.live ? 1 : 0);
+    gauge("sluice_ready", "Whether clients are served.", "", health.ready ? 1 : 0);
+    gauge("sluice_alarms", "Alarms that are raised now.", "", double(health.alarms.size()));
+    gauge("sluice_build_info", "The version of the broker.", "version=\"" SLUICE_VERSION "\"", 1);
+
+    std::vector<MetricSample> samples = stats.metrics();
+    std::unordered_set<std::string_view> told;
+    for (const MetricSample& sample : samples) told.insert(sample.name);
+    for (MetricSample& sample : derived) {
+        if (!told.contains(sample.name)) samples.push_back(std::move(sample));
+    }
+    return samples;
+}
+
+std::string render_metrics(const std::vector<MetricSample>& samples) {
+    std::vector<std::vector<const MetricSample*>> families;
+    std::unordered_map<std::string_view, std::size_t> index_of;
+    for (const MetricSample& sample : samples) {
+        const auto [it, is_new] = index_of.try_emplace(sample.name, families.size());
+        if (is_new) families.emplace_back();
+        families[it->second].push_back(&sample);
+    }
+    std::string out;
+    for (const auto& family : families) {
+        const MetricSample& first = *family.front();
+        out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", first.name, escape_help(first.help), first.name,
+                           first.kind == MetricKind::counter ? "counter" : "gauge");
+        for (const MetricSample* sample : family) {
+            out += sample->name;
+            if (!sample->labels.empty()) out += fmt::format("{{{}}}", sample->labels);
+            out += fmt::format(" {}\n", value_text(sample->value));
+        }
+    }
+    return out;
+}
+
+std::string escape_label(std::string_view value) {
+    std::string out;
+    for (const char c : value) {
+        if (c == '\n') {
+            out += "\\n";
+            continue;
+        }
+        if (c == '\\' || c == '"') out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+std::vector<std::pair<std::string, std::string>> split_labels(std::string_view labels) {
+    std::vector<std::pair<std::string, std::string>> out;
+    std::size_t at = 0;
+    while (at < labels.size()) {
+        const std::size_t equals = labels.find("=\"", at);
+        if (equals == std::string_view::npos) break;
+        const std::string key(labels.substr(at, equals - at));
+        std::string value;
+        for (at = equals + 2; at < labels.size() && labels[at] != '"'; ++at) {
+            if (labels[at] == '\\' && at + 1 < labels.size()) {
+                value += labels[++at] == 'n' ? '\n' : labels[at];
+            } else {
+                value += labels[at];
+            }
+        }
+        out.emplace_back(key, std::move(value));
+        at += 1;  // the closing quote
+        if (at < labels.size() && labels[at] == ',') ++at;
+    }
+    return out;
+}
+
+}  // namespace sluice::admin
