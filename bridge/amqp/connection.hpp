@@ -1,0 +1,83 @@
+#pragma once
+/// Connection: one life of a connection to RabbitMQ with one channel in confirm mode. Turns frames into
+/// values; decides nothing.
+#include <amqp.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "bridge/amqp/settings.hpp"
+#include "bridge/amqp/watchdog.hpp"
+#include "bridge/server_address.hpp"
+#include "bridge/worker.hpp"
+
+namespace sluice::bridge::amqp {
+
+/// What the server said.
+struct ServerEvent {
+    enum class Kind : std::uint8_t { ack, nack, returned, blocked, unblocked, closed };
+    Kind kind = Kind::ack;
+    std::uint64_t tag = 0;  ///< ack, nack, returned
+    bool multiple = false;  ///< ack, nack: all up to the tag
+    std::string text;       ///< returned, blocked, closed: why
+};
+
+/// The header that carries a message's delivery tag, so that a returned one can be told from its siblings:
+/// basic.return has no tag of its own.
+constexpr std::string_view tag_header = "x-sluice-seq";
+
+inline amqp_bytes_t to_amqp(std::string_view text) {
+    return {text.size(), const_cast<char*>(text.data())};
+}
+
+class Connection {
+  public:
+    /// Connects and logs in; breaks off when the worker is to stop. The error is one line for the operator.
+    static Result<std::unique_ptr<Connection>, std::string> open(const AmqpSettings& settings,
+                                                                 const ServerAddress& server, Worker& worker,
+                                                                 Watchdog& watchdog);
+    ~Connection();
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    /// Empty when the exchange is there.
+    std::string check_exchange(const std::string& exchange);
+    /// The channel counts delivery tags from 1 from here. Empty when done.
+    std::string start_confirms();
+
+    /// Empty when sent. Blocks while the socket has no room: ask ready_to_send() first.
+    std::string publish(std::string_view exchange, std::string_view routing_key, bool mandatory,
+                        const amqp_basic_properties_t& properties, Bytes body);
+    /// Takes the frames that are there; sends heartbeats and notices missing ones: to be called at least
+    /// every heartbeat / 2, also when idle. False when the connection is lost; `events` then ends in closed.
+    bool read(std::vector<ServerEvent>& events);
+
+    int fd() const { return fd_; }
+    bool ready_to_send() const;
+    /// Something is to be read that poll() will not tell.
+    bool has_buffered() const;
+    /// Says goodbye, up to a second.
+    void close();
+
+  private:
+    explicit Connection(Watchdog& watchdog) : watchdog_(watchdog) {}
+    Result<void, std::string> connect_socket(const AmqpSettings& settings, const ServerAddress& server,
+                                             Worker& worker);
+    Result<void, std::string> log_in(const AmqpSettings& settings, const std::string& server);
+    void take_frame(const amqp_frame_t& frame, std::vector<ServerEvent>& events);
+    void take_method(const amqp_method_t& method, std::vector<ServerEvent>& events);
+
+    Watchdog& watchdog_;
+    amqp_connection_state_t state_ = nullptr;
+    int fd_ = -1;
+    /// A return on its way: a method, a header with the tag, then this many bytes of body that we know.
+    std::optional<ServerEvent> returning_;
+    std::uint64_t returned_bytes_left_ = 0;
+};
+
+}  // namespace sluice::bridge::amqp

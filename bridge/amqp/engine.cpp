@@ -1,0 +1,268 @@
+#include "bridge/amqp/engine.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/log.hpp"
+#include "bridge/amqp/properties.hpp"
+
+namespace sluice::bridge::amqp {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t short_text_bytes_max = 255;  // AMQP's short string: exchange and routing key
+
+WallTime wall_now() {
+    return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
+}
+
+}  // namespace
+
+AmqpEngine::AmqpEngine(std::string bridge_name, AmqpSettings settings, std::vector<ServerAddress> servers,
+                       std::vector<Route> routes)
+    : bridge_name_(std::move(bridge_name)),
+      settings_(std::move(settings)),
+      servers_(std::move(servers)),
+      routes_(std::move(routes)),
+      watchdog_(settings_.heartbeat * 2),
+      backoff_(backoff_seed(bridge_name_)),
+      lanes_(backoff_seed(bridge_name_)) {}
+
+void AmqpEngine::run(Worker& worker) {
+    while (!worker.stopping()) {
+        if (connect(worker)) serve(worker);
+        if (worker.stopping()) {
+            if (connection_ && down_reason_.empty()) drain(worker);
+            break;
+        }
+        connection_.reset();
+        lanes_.clear();  // void now: an outage of hours must not hold their memory
+        sent_.clear();
+        worker.down(down_reason_);
+        if (!worker.pause(backoff_.next())) break;
+    }
+    connection_.reset();
+}
+
+bool AmqpEngine::connect(Worker& worker) {
+    lanes_.clear();
+    sent_.clear();
+    first_tag_ = 1;
+    unsettled_ = 0;
+    down_reason_.clear();
+    blocked_reason_.clear();
+    nack_reason_.clear();
+    blocked_ = wants_room_ = false;
+    const ServerAddress& server = servers_[next_server_++ % servers_.size()];
+    auto opened = Connection::open(settings_, server, worker, watchdog_);
+    if (!opened) {
+        down_reason_ = opened.error();
+        return false;
+    }
+    connection_ = std::move(opened).value();
+    down_reason_ = prepare_channel();
+    return down_reason_.empty();
+}
+
+/// A missing exchange closes the channel and makes void what other routes have on it. So those that can be
+/// known beforehand are asked for before anything is sent.
+std::string AmqpEngine::prepare_channel() {
+    for (const Route& route : routes_) {
+        if (!route.exchange.is_literal()) continue;
+        const auto name = route.exchange.render(*core::Message::freeze({}));
+        if (!name || name->empty()) continue;
+        if (auto problem = connection_->check_exchange(*name); !problem.empty()) return problem;
+    }
+    return connection_->start_confirms();
+}
+
+void AmqpEngine::serve(Worker& worker) {
+    last_progress_ = Steady::now();
+    worker.up();
+    while (!worker.stopping() && down_reason_.empty()) {
+        wait(worker, wait_time());
+        read();
+        lanes_.push(worker.take());
+        pump();
+        worker.confirm(confirms_);
+        show_stall(worker);
+    }
+}
+
+/// At the end of life: waits for the confirms of what was sent.
+void AmqpEngine::drain(Worker& worker) {
+    while (unsettled_ > 0 && down_reason_.empty() && Steady::now() < worker.stop_deadline()) {
+        wait(worker, milliseconds(20));
+        read();
+        worker.confirm(confirms_);
+    }
+    if (down_reason_.empty()) connection_->close();
+}
+
+void AmqpEngine::wait(Worker& worker, milliseconds longest) {
+    if (connection_->has_buffered()) longest = milliseconds(0);
+    const short wanted = static_cast<short>(wants_room_ && !blocked_ ? POLLIN | POLLOUT : POLLIN);
+    std::array<pollfd, 2> waiting{{{connection_->fd(), wanted, 0}, {worker.wake_fd(), POLLIN, 0}}};
+    ::poll(waiting.data(), waiting.size(), static_cast<int>(longest.count()));
+    worker.clear_wake();
+}
+
+/// Short enough for heartbeats: they are only looked at when we look.
+milliseconds AmqpEngine::wait_time() {
+    const auto longest = std::clamp(settings_.heartbeat / 4, milliseconds(100), milliseconds(2500));
+    const auto now = Steady::now();
+    const auto at = lanes_.wake_at(now);
+    if (at == Steady::time_point::max()) return longest;
+    return std::min(longest, std::chrono::ceil<milliseconds>(at - now));
+}
+
+void AmqpEngine::pump() {
+    wants_room_ = false;
+    for (auto& [id, lane] : lanes_) {
+        const auto now = Steady::now();
+        while (down_reason_.empty() && !blocked_ && lane.ready(now)) {
+            if (!connection_->ready_to_send()) {
+                wants_room_ = true;
+                return;
+            }
+            send(lane, lane.take());
+        }
+    }
+}
+
+void AmqpEngine::send(LaneQueue& lane, Held held) {
+    const Route& route = routes_.at(held.out.route);
+    const MessageView view(*held.out.message);
+    if (auto problem = route_problem(held, view); !problem.empty()) {
+        refuse(held, std::move(problem));
+        return;
+    }
+    MessageProperties properties(view, wall_now(), route.persistent);
+    if (route.mandatory) properties.add_tag(first_tag_ + sent_.size());
+    if (unsettled_ == 0) last_progress_ = Steady::now();
+    down_reason_ = connection_->publish(exchange_, routing_key_, route.mandatory, properties.get(),
+                                        held.out.message->payload());
+    if (!down_reason_.empty()) return lane.untake(std::move(held));
+    sent_.push_back({std::move(held), false, {}});
+    ++unsettled_;
+}
+
+std::string AmqpEngine::route_problem(const Held& held, const MessageView& view) {
+    const Route& route = routes_.at(held.out.route);
+    auto rendered = route.exchange.render(view, exchange_);
+    if (rendered) rendered = route.routing_key.render(view, routing_key_, &append_routing_key);
+    if (!rendered) return rendered.error();
+    if (exchange_.size() > short_text_bytes_max)
+        return fmt::format("the exchange's name has {} bytes, at most {} are possible", exchange_.size(),
+                           short_text_bytes_max);
+    if (routing_key_.size() > short_text_bytes_max)
+        return fmt::format("the routing key has {} bytes, at most {} are possible", routing_key_.size(),
+                           short_text_bytes_max);
+    if (held.out.message->payload().size() > message_bytes_max_)
+        return fmt::format("the message has {} bytes, the server takes at most {}",
+                           held.out.message->payload().size(), message_bytes_max_);
+    return {};
+}
+
+void AmqpEngine::refuse(const Held& held, std::string reason) {
+    lanes_.of(held).finished(held);
+    confirms_.push_back({held.out.lane, held.out.tag, Outcome::refused, std::move(reason)});
+}
+
+void AmqpEngine::read() {
+    server_events_.clear();
+    connection_->read(server_events_);
+    for (const ServerEvent& event : server_events_) judge(event);
+    while (!sent_.empty() && sent_.front().settled) {
+        sent_.pop_front();
+        ++first_tag_;
+    }
+}
+
+void AmqpEngine::judge(const ServerEvent& event) {
+    using Kind = ServerEvent::Kind;
+    switch (event.kind) {
+        case Kind::ack:
+        case Kind::nack:
+            settle_up_to(event);
+            break;
+        case Kind::returned:  // its ack follows
+            if (event.tag >= first_tag_ && event.tag - first_tag_ < sent_.size())
+                sent_[event.tag - first_tag_].returned = event.text;
+            break;
+        case Kind::blocked:
+            blocked_ = true;
+            blocked_reason_ = event.text;
+            log::warn(fmt::format("amqp: the server blocks publishing bridge={} reason=\"{}\"", bridge_name_,
+                                  event.text));
+            break;
+        case Kind::unblocked:
+            blocked_ = false;
+            log::info(fmt::format("amqp: the server takes messages again bridge={}", bridge_name_));
+            break;
+        case Kind::closed:
+            learn_size_limit(event.text);
+            if (down_reason_.empty()) down_reason_ = event.text;
+            break;
+    }
+}
+
+void AmqpEngine::settle_up_to(const ServerEvent& event) {
+    const bool acked = event.kind == ServerEvent::Kind::ack;
+    last_progress_ = Steady::now();
+    if (event.tag != 0 && event.tag < first_tag_) return;
+    // Tag 0 with `multiple` means all there are.
+    const std::size_t last = event.tag == 0 ? sent_.size() : event.tag - first_tag_ + 1;
+    const std::size_t end = std::min(last, sent_.size());
+    for (std::size_t i = event.multiple || end == 0 ? 0 : end - 1; i < end; ++i)
+        if (!sent_[i].settled) settle(sent_[i], acked);
+}
+
+void AmqpEngine::settle(Sent& sent, bool acked) {
+    sent.settled = true;
+    --unsettled_;
+    if (!acked) {
+        nack_reason_ = "the server does not take a message now (basic.nack), perhaps a queue is full";
+        lanes_.of(sent.held).put_back(std::move(sent.held), Steady::now());
+        return;
+    }
+    nack_reason_.clear();
+    backoff_.reset();
+    if (!sent.returned.empty()) return refuse(sent.held, std::move(sent.returned));
+    lanes_.of(sent.held).finished(sent.held);
+    confirms_.push_back({sent.held.out.lane, sent.held.out.tag, Outcome::delivered, {}});
+    sent.held.out.message = {};  // it may stand behind an older one for long
+}
+
+/// "406 PRECONDITION_FAILED - message size 5000 is larger than configured max size 3000". Any other end
+/// forgets the limit: the next server, or the same one after a restart, may have another.
+void AmqpEngine::learn_size_limit(const std::string& close_text) {
+    message_bytes_max_ = UINT64_MAX;
+    constexpr std::string_view mark = "max size ";
+    const auto at = close_text.find(mark);
+    if (close_text.find("message size") == std::string::npos || at == std::string::npos) return;
+    std::uint64_t limit = 0;
+    const char* begin = close_text.data() + at + mark.size();
+    if (std::from_chars(begin, close_text.data() + close_text.size(), limit).ec == std::errc{})
+        message_bytes_max_ = limit;
+}
+
+void AmqpEngine::show_stall(Worker& worker) {
+    if (blocked_) {
+        worker.stalled(fmt::format("the server blocks publishing: {}", blocked_reason_));
+    } else if (!nack_reason_.empty()) {
+        worker.stalled(nack_reason_);
+    } else if (unsettled_ > 0 && Steady::now() - last_progress_ > settings_.confirm_timeout) {
+        worker.stalled(fmt::format("the server has confirmed nothing for {} s",
+                                   settings_.confirm_timeout.count() / 1000));
+    } else {
+        worker.stalled({});
+    }
+}
+
+}  // namespace sluice::bridge::amqp

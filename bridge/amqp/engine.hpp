@@ -1,0 +1,90 @@
+#pragma once
+/// The amqp connector: keeps a connection alive and decides what the server's confirms mean for the bridge.
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bridge/amqp/connection.hpp"
+#include "bridge/amqp/settings.hpp"
+#include "bridge/amqp/watchdog.hpp"
+#include "bridge/backoff.hpp"
+#include "bridge/lane_queue.hpp"
+#include "bridge/mapping.hpp"
+#include "bridge/worker.hpp"
+
+namespace sluice::bridge::amqp {
+
+struct Route {
+    Template exchange;
+    Template routing_key;
+    bool persistent = true;
+    bool mandatory = true;
+};
+
+/// A message counts as delivered when its confirm has come and no return before it. What is nacked is sent
+/// again after a pause; what is returned is refused; when the connection or its channel ends, everything
+/// unconfirmed is void and the bridge offers it again.
+class AmqpEngine final : public Engine {
+  public:
+    AmqpEngine(std::string bridge_name, AmqpSettings settings, std::vector<ServerAddress> servers,
+               std::vector<Route> routes);
+    void run(Worker& worker) override;
+    void interrupt() override { watchdog_.break_all(); }
+
+  private:
+    /// A message that was sent and waits for its confirm.
+    struct Sent {
+        Held held;
+        bool settled = false;
+        std::string returned;  ///< why it came back; empty when it did not
+    };
+
+    bool connect(Worker& worker);
+    std::string prepare_channel();
+    void serve(Worker& worker);
+    void drain(Worker& worker);
+    void wait(Worker& worker, std::chrono::milliseconds longest);
+    std::chrono::milliseconds wait_time();
+
+    void pump();
+    void send(LaneQueue& lane, Held held);
+    /// Empty when the message can be sent as `exchange_` and `routing_key_`.
+    std::string route_problem(const Held& held, const MessageView& view);
+    void refuse(const Held& held, std::string reason);
+
+    void read();
+    void judge(const ServerEvent& event);
+    void settle_up_to(const ServerEvent& event);
+    void settle(Sent& sent, bool acked);
+    void learn_size_limit(const std::string& close_text);
+    void show_stall(Worker& worker);
+
+    const std::string bridge_name_;
+    const AmqpSettings settings_;
+    const std::vector<ServerAddress> servers_;
+    const std::vector<Route> routes_;
+    Watchdog watchdog_;
+    Backoff backoff_;
+    std::size_t next_server_ = 0;
+    /// The server's own limit, learnt from its complaint: the message that broke it must not break the
+    /// next connection too.
+    std::uint64_t message_bytes_max_ = UINT64_MAX;
+
+    // One connection's worth; reset by connect().
+    std::unique_ptr<Connection> connection_;
+    LaneSet lanes_;
+    std::deque<Sent> sent_;        ///< by delivery tag, without gaps
+    std::uint64_t first_tag_ = 1;  ///< of sent_.front()
+    std::size_t unsettled_ = 0;
+    std::vector<ServerEvent> server_events_;
+    std::vector<Confirm> confirms_;
+    std::string down_reason_;  ///< set: this connection is to be given up
+    bool blocked_ = false;
+    bool wants_room_ = false;  ///< a message waits for room in the socket
+    std::string blocked_reason_, nack_reason_;
+    Steady::time_point last_progress_{};
+    std::string exchange_, routing_key_;
+};
+
+}  // namespace sluice::bridge::amqp

@@ -1,0 +1,57 @@
+#include <fmt/format.h>
+
+#include "bridge/amqp/engine.hpp"
+#include "bridge/amqp/properties.hpp"
+#include "bridge/amqp/settings.hpp"
+#include "bridge/module_export.hpp"
+
+namespace sluice::bridge::amqp {
+namespace {
+
+constexpr std::uint16_t default_port = 5672;
+
+Result<Route, std::string> make_route(const RouteSpec& spec) {
+    const auto& settings = *static_cast<const AmqpRoute*>(spec.settings.get());
+    auto exchange = Template::parse(settings.exchange);
+    if (!exchange) return Err{fmt::format("{}: exchange: {}", spec.place, exchange.error())};
+    auto routing_key = Template::parse(settings.routing_key);
+    if (!routing_key) return Err{fmt::format("{}: routing_key: {}", spec.place, routing_key.error())};
+    return Route{std::move(exchange).value(), std::move(routing_key).value(), settings.persistent,
+                 settings.mandatory};
+}
+
+Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
+    const auto& settings = *static_cast<const AmqpSettings*>(spec.settings.get());
+    std::vector<ServerAddress> servers;
+    for (const auto& text : settings.servers) {
+        auto address = parse_server_address(text, default_port);
+        if (!address) return Err{fmt::format("{}: servers: {}", spec.place, address.error())};
+        servers.push_back(std::move(address).value());
+    }
+    if (servers.empty())
+        return Err{
+            fmt::format("{}: servers: the list is empty; expected at least one \"host:port\"", spec.place)};
+    std::vector<Route> routes;
+    for (const auto& route_spec : spec.routes) {
+        auto route = make_route(route_spec);
+        if (!route) return Err{route.error()};
+        routes.push_back(std::move(route).value());
+    }
+    return make_connector(
+        spec.bridge_name,
+        std::make_unique<AmqpEngine>(spec.bridge_name, settings, std::move(servers), std::move(routes)));
+}
+
+}  // namespace
+}  // namespace sluice::bridge::amqp
+
+SLUICE_EXPORT_MODULE const sluice::bridge::ConnectorModule sluice_connector_module{
+    .abi = sluice::bridge::connector_abi,
+    .type = "amqp",
+    .set_log_sink = &sluice::bridge::adopt_log_sink,
+    .bridge_rows = &sluice::bridge::amqp::bridge_rows,
+    .route_rows = &sluice::bridge::amqp::route_rows,
+    .make_bridge_settings = &sluice::bridge::make_settings_struct<sluice::bridge::amqp::AmqpSettings>,
+    .make_route_settings = &sluice::bridge::make_settings_struct<sluice::bridge::amqp::AmqpRoute>,
+    .create = &sluice::bridge::amqp::create,
+};

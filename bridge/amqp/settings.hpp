@@ -1,0 +1,31 @@
+#pragma once
+/// The keys of `type = "amqp"`: AMQP 0-9-1, as RabbitMQ speaks it.
+#include <chrono>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/settings.hpp"
+
+namespace sluice::bridge::amqp {
+
+struct AmqpSettings {
+    std::vector<std::string> servers;
+    std::string virtual_host = "/";
+    std::string user = "guest";
+    std::string password = "guest";
+    std::chrono::milliseconds heartbeat{10'000};
+    std::chrono::milliseconds connect_timeout{10'000};
+    std::chrono::milliseconds confirm_timeout{30'000};
+};
+std::span<const SettingRow> bridge_rows();
+
+struct AmqpRoute {
+    std::string exchange = "amq.topic";
+    std::string routing_key = "{topic}";
+    bool persistent = true;
+    bool mandatory = true;
+};
+std::span<const SettingRow> route_rows();
+
+}  // namespace sluice::bridge::amqp

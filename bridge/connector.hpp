@@ -1,0 +1,109 @@
+#pragma once
+/// Connector: the port of an upstream. A connector is told what to send and says what the upstream has
+/// confirmed; it knows nothing of sessions, shards or disks. It lives in a module that is loaded only when
+/// the config names its kind.
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/result.hpp"
+#include "base/settings.hpp"
+#include "core/message.hpp"
+
+namespace sluice::bridge {
+
+/// One message on its way up. `tag` is the sender's; unique among what is unconfirmed of its lane.
+struct Outgoing {
+    std::uint32_t lane = 0;   ///< whose; one route has a lane per shard
+    std::uint32_t route = 0;  ///< index into ConnectorSpec::routes
+    std::uint64_t tag = 0;
+    bool redelivery = false;  ///< offered before in this or an earlier life: the upstream may have it already
+    core::MessagePtr message;
+};
+
+enum class Outcome : std::uint8_t {
+    delivered,  ///< the upstream has taken responsibility (Kafka delivery report "persisted", AMQP confirm
+                ///< without return)
+    refused,    ///< for good: will not be taken however often it is sent (too large, no such exchange, bad
+                ///< routing key)
+};
+
+struct Confirm {
+    std::uint32_t lane = 0;
+    std::uint64_t tag = 0;
+    Outcome outcome = Outcome::delivered;
+    std::string reason;  ///< why it was refused; empty when delivered
+};
+
+/// What a connector tells its bridge. Called on the connector's own thread; implementations only pass it on.
+class ConnectorEvents {
+  public:
+    virtual ~ConnectorEvents() = default;
+    /// The upstream can take messages now. Everything unconfirmed will be offered again, oldest first, with
+    /// this epoch: it tells these offers from those that were under way when the upstream went down, which
+    /// would otherwise overtake the older ones.
+    virtual void on_up(std::uint64_t epoch) = 0;
+    /// It cannot: all that is unconfirmed is void and comes again after on_up(). `reason` is one line for the
+    /// operator. Also called for each failed attempt.
+    virtual void on_down(const std::string& reason) = 0;
+    virtual void on_confirm(std::span<const Confirm> confirms) = 0;
+    /// Still up, nothing is void, but the upstream makes us wait (it is low on memory, a topic is missing, a
+    /// queue is full). `reason` is one line for the operator; empty when it goes on again.
+    virtual void on_stalled(const std::string& reason) { static_cast<void>(reason); }
+};
+
+/// A route as the connector sees it: its own keys, already checked by its rows.
+struct RouteSpec {
+    std::string from;                ///< the topic filter; for messages to the operator
+    std::string place;               ///< "/etc/sluice/sluice.toml:41" for errors
+    std::shared_ptr<void> settings;  ///< the module's route settings struct
+};
+
+struct ConnectorSpec {
+    std::string bridge_name;
+    std::string place;
+    std::shared_ptr<void> settings;  ///< the module's bridge settings struct
+    std::vector<RouteSpec> routes;
+    /// The most messages that the bridge ever has offered and unconfirmed, over all its lanes.
+    std::uint32_t inflight_messages_max = 10'000;
+};
+
+/// Life: constructed by the module's `create` (which checks what rows cannot, e.g. templates), start(), any
+/// number of offer(), stop(). Reconnects by itself with back-off and jitter.
+class Connector {
+  public:
+    virtual ~Connector() = default;
+    /// Starts the connector's thread and the first attempt to connect. `events` must outlive stop().
+    virtual void start(ConnectorEvents& events) = 0;
+    /// Any thread; never blocks. `epoch` is that of the on_up() it answers: with any other one, or outside of
+    /// on_up and on_down, the batch is ignored (it will be offered again). Order per lane is kept on the way
+    /// to the upstream.
+    virtual void offer(std::uint64_t epoch, std::vector<Outgoing> batch) = 0;
+    /// Waits for what is in flight up to `grace`, closes, ends the thread. What was offered and not yet sent
+    /// stays unconfirmed. No events after it returns.
+    virtual void stop(std::chrono::milliseconds grace) = 0;
+};
+
+/// Changes whenever anything in this header or what it includes changes its layout.
+constexpr std::uint32_t connector_abi = 2;
+
+/// What a module exports as `extern "C" const ConnectorModule sluice_connector_module`.
+struct ConnectorModule {
+    std::uint32_t abi = connector_abi;
+    const char* type = "";  ///< as in the config: "kafka"
+    /// A module has its own copy of base/log: the loader points it at the process's one. Lines of all levels
+    /// come to `sink`, which filters.
+    void (*set_log_sink)(log::Sink sink) = nullptr;
+    std::span<const SettingRow> (*bridge_rows)() = nullptr;
+    std::span<const SettingRow> (*route_rows)() = nullptr;
+    std::shared_ptr<void> (*make_bridge_settings)() = nullptr;  ///< with defaults; rows are assigned into it
+    std::shared_ptr<void> (*make_route_settings)() = nullptr;
+    /// Opens nothing. An error names place, key, problem and expectation.
+    Result<std::unique_ptr<Connector>, std::string> (*create)(ConnectorSpec spec) = nullptr;
+};
+
+}  // namespace sluice::bridge

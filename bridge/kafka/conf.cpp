@@ -1,0 +1,122 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "bridge/kafka/producer.hpp"
+#include "bridge/server_address.hpp"
+
+namespace sluice::bridge::kafka {
+namespace {
+
+constexpr std::uint16_t default_port = 9092;
+
+/// What `options` may not touch: the spool above relies on it, or a key of ours sets it.
+constexpr std::string_view reserved[] = {"bootstrap.servers",
+                                         "metadata.broker.list",
+                                         "client.id",
+                                         "enable.idempotence",
+                                         "acks",
+                                         "request.required.acks",
+                                         "message.timeout.ms",
+                                         "delivery.timeout.ms",
+                                         "retries",
+                                         "message.send.max.retries",
+                                         "max.in.flight",
+                                         "max.in.flight.requests.per.connection",
+                                         "partitioner",
+                                         "transactional.id",
+                                         "queue.buffering.max.messages",
+                                         "queue.buffering.max.kbytes",
+                                         "message.max.bytes",
+                                         "linger.ms",
+                                         "queue.buffering.max.ms",
+                                         "compression.codec",
+                                         "compression.type",
+                                         "log.queue",
+                                         "enable.gapless.guarantee",
+                                         "plugin.library.paths"};
+
+std::string set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
+    std::array<char, 512> text{};
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text.data(), text.size()) == RD_KAFKA_CONF_OK)
+        return {};
+    return text.data();
+}
+
+/// librdkafka's complaint may repeat the value, which may be a secret.
+bool may_be_secret(std::string_view name) {
+    return name.find("password") != std::string_view::npos || name.find("key") != std::string_view::npos ||
+           name.find("secret") != std::string_view::npos || name.find("oauth") != std::string_view::npos ||
+           name.find("jaas") != std::string_view::npos;
+}
+
+std::string add_option(rd_kafka_conf_t* conf, const std::string& option) {
+    const auto equals = option.find('=');
+    if (equals == std::string::npos || equals == 0)
+        return "options: an entry has no '='; expected \"name=value\"";
+    const std::string name = option.substr(0, equals);
+    if (std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved))
+        return fmt::format("options: '{}' is set by the bridge itself; expected another name", name);
+    const std::string error = set(conf, name, option.substr(equals + 1));
+    if (error.empty()) return {};
+    if (may_be_secret(name))
+        return fmt::format("options: librdkafka does not take this value for '{}'; expected one of its kind",
+                           name);
+    return fmt::format("options: {}; expected a name and value of librdkafka's configuration", error);
+}
+
+/// Each of these differs from librdkafka's default for a reason.
+std::string set_fixed(rd_kafka_conf_t* conf, const KafkaSettings& settings, std::uint32_t inflight_max) {
+    static constexpr std::string_view codecs[] = {"none", "gzip", "snappy", "lz4", "zstd"};
+    const std::pair<const char*, std::string> rows[] = {
+        {"client.id", settings.client_id},
+        {"enable.idempotence", "true"},     // order and no duplicates within one life of the producer
+        {"partitioner", "murmur2_random"},  // where Java clients put the same key
+        {"message.timeout.ms", "0"},        // the spool decides how long a message lives, not this queue
+        {"queue.buffering.max.messages", std::to_string(std::max(inflight_max, 1U))},
+        // Payloads stay the spool's window's: this is a count against that window, not memory of its own.
+        {"queue.buffering.max.kbytes", "2097151"},
+        {"message.max.bytes", std::to_string(settings.message_bytes_max)},
+        {"batch.size", "65536"},  // a batch of 1 MB would not pass a narrow uplink before it times out
+        {"linger.ms", std::to_string(settings.linger.count())},
+        {"compression.codec", std::string(codecs[static_cast<unsigned>(settings.compression)])},
+        {"socket.keepalive.enable", "true"},
+        {"socket.timeout.ms",
+         std::to_string(std::clamp<long>(settings.confirm_timeout.count(), 1000, 300'000))},
+        {"reconnect.backoff.ms", "100"},
+        {"reconnect.backoff.max.ms", "2000"},  // longer outages are waited for outside, without a producer
+        {"topic.metadata.refresh.interval.ms", "60000"},
+        {"topic.metadata.propagation.max.ms", "5000"},
+        {"log.queue", "true"},
+    };
+    for (const auto& [name, value] : rows)
+        if (auto error = set(conf, name, value); !error.empty()) return error;
+    return {};
+}
+
+}  // namespace
+
+Result<ConfPtr, std::string> make_conf(const KafkaSettings& settings, std::uint32_t inflight_messages_max) {
+    ConfPtr conf(rd_kafka_conf_new());
+    if (settings.servers.empty())
+        return Err{std::string("servers: the list is empty; expected at least one \"host:port\"")};
+    std::vector<std::string> servers;
+    for (const auto& text : settings.servers) {
+        auto address = parse_server_address(text, default_port);
+        if (!address) return Err{fmt::format("servers: {}", address.error())};
+        servers.push_back(to_text(*address));
+    }
+    if (auto error = set_fixed(conf.get(), settings, inflight_messages_max); !error.empty())
+        return Err{std::move(error)};
+    const std::string list = fmt::format("{}", fmt::join(servers, ","));
+    if (auto error = set(conf.get(), "bootstrap.servers", list); !error.empty())
+        return Err{fmt::format("servers: {}", error)};
+    for (const auto& option : settings.options)
+        if (auto error = add_option(conf.get(), option); !error.empty()) return Err{std::move(error)};
+    rd_kafka_conf_set_events(conf.get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+    return conf;
+}
+
+}  // namespace sluice::bridge::kafka

@@ -1,0 +1,294 @@
+#include "bridge/kafka/engine.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+
+#include "base/log.hpp"
+
+namespace sluice::bridge::kafka {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds probe_every{30'000};  ///< without a sign of life for this long the cluster is asked
+constexpr milliseconds outage_after{5'000};  ///< without an answer after trouble began: down
+constexpr milliseconds probe_timeout{1'000};
+
+/// The record will not be taken however often it is sent.
+bool is_permanent(rd_kafka_resp_err_t error) {
+    switch (error) {
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+        case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+        case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+        case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
+        case RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT:
+        case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+        case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+            return true;
+        default:
+            return false;
+    }
+}
+
+/// An operator of the cluster can mend it: the lane waits.
+bool is_missing_topic(rd_kafka_resp_err_t error) {
+    return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+           error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+}
+
+WallTime wall_now() {
+    return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
+}
+
+}  // namespace
+
+KafkaEngine::KafkaEngine(std::string bridge_name, KafkaSettings settings, ConfPtr conf,
+                         std::vector<Route> routes)
+    : bridge_name_(std::move(bridge_name)),
+      settings_(std::move(settings)),
+      conf_(std::move(conf)),
+      routes_(std::move(routes)),
+      backoff_(backoff_seed(bridge_name_)),
+      lanes_(backoff_seed(bridge_name_)) {}
+
+void KafkaEngine::run(Worker& worker) {
+    while (!worker.stopping()) {
+        if (connect(worker)) serve(worker);
+        if (worker.stopping() && producer_) drain(worker);
+        close(worker, down_reason_);
+        if (!worker.pause(backoff_.next())) break;
+    }
+}
+
+/// True when the cluster has answered.
+bool KafkaEngine::connect(Worker& worker) {
+    lanes_.clear();
+    suspects_ = 0;
+    missing_topics_.clear();
+    suspect_since_.reset();
+    down_reason_.clear();
+    stall_.clear();
+    auto opened = Producer::open(conf_.get(), worker.wake_fd(), bridge_name_);
+    if (!opened) {
+        down_reason_ = fmt::format("cannot make a producer: {}", opened.error());
+        return false;
+    }
+    producer_ = std::move(opened).value();
+    const auto deadline = Steady::now() + settings_.connect_timeout;
+    // Short at first, so that a stop() need not wait; longer later, for links with a long round trip.
+    milliseconds timeout{500};
+    while (!worker.stopping()) {
+        const auto error = producer_->probe(timeout);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
+        PollResult events;
+        producer_->poll(events);
+        if (events.all_brokers_down || events.fatal || Steady::now() >= deadline) {
+            const auto& text = producer_->last_error();
+            down_reason_ = events.fatal ? *events.fatal : text.empty() ? rd_kafka_err2str(error) : text;
+            return false;
+        }
+        timeout = std::min(timeout * 2, milliseconds(4000));
+    }
+    return false;
+}
+
+void KafkaEngine::serve(Worker& worker) {
+    last_proof_ = last_progress_ = Steady::now();
+    worker.up();
+    while (!worker.stopping() && down_reason_.empty()) {
+        pollfd waiting{worker.wake_fd(), POLLIN, 0};
+        ::poll(&waiting, 1, static_cast<int>(wait_time().count()));
+        worker.clear_wake();
+        PollResult events;
+        events.want_topics = !missing_topics_.empty();
+        producer_->poll(events);
+        judge(events);
+        lanes_.push(worker.take());
+        pump();
+        worker.confirm(confirms_);
+        if (down_reason_.empty()) check_health(worker, events.all_brokers_down);
+    }
+}
+
+/// At the end of life: waits for the reports of what was sent.
+void KafkaEngine::drain(Worker& worker) {
+    while (producer_->in_flight() > 0 && down_reason_.empty() && Steady::now() < worker.stop_deadline()) {
+        pollfd waiting{worker.wake_fd(), POLLIN, 0};
+        ::poll(&waiting, 1, 20);
+        worker.clear_wake();
+        PollResult events;
+        producer_->poll(events);
+        judge(events);
+        worker.confirm(confirms_);
+    }
+}
+
+void KafkaEngine::close(Worker& worker, std::string reason) {
+    PollResult rest;  // outlives the producer, which may still read the payloads
+    if (producer_) {
+        producer_->purge(rest);
+        for (const Report& report : rest.reports)
+            if (report.error == RD_KAFKA_RESP_ERR_NO_ERROR) judge_delivered(report);
+        worker.confirm(confirms_);
+    }
+    if (!worker.stopping()) worker.down(reason);
+    producer_.reset();
+    lanes_.clear();
+}
+
+bool KafkaEngine::pump() {
+    for (auto& [id, queue] : lanes_)
+        if (!pump_lane(queue)) return false;
+    return true;
+}
+
+bool KafkaEngine::pump_lane(LaneQueue& queue) {
+    const auto now = Steady::now();
+    while (down_reason_.empty() && queue.ready(now)) {
+        if (suspects_ > 0 && producer_->in_flight() > 0) return true;
+        if (!send(queue, queue.take())) return false;
+    }
+    return true;
+}
+
+/// False when librdkafka's queue is full: reports will make room.
+bool KafkaEngine::send(LaneQueue& queue, Held held) {
+    const Route& route = routes_.at(held.out.route);
+    const MessageView view(*held.out.message);
+    auto rendered = route.topic.render(view, topic_text_, &append_topic);
+    if (rendered) rendered = route.key.render(view, key_text_);
+    const std::string problem = rendered ? topic_problem(topic_text_) : rendered.error();
+    if (!problem.empty()) {
+        refuse(held, problem);
+        return true;
+    }
+    if (const auto missing = missing_topics_.find(topic_text_);
+        missing != missing_topics_.end() && missing->second) {
+        missing->second = false;
+        producer_->refresh_topic(topic_text_, probe_timeout);
+    }
+    Record record{std::move(held), topic_text_, key_text_, {}};
+    if (route.headers) record.headers = make_headers(view, wall_now());
+    if (producer_->in_flight() == 0) last_progress_ = Steady::now();
+    const auto error = producer_->send(record);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
+    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        queue.untake(std::move(record.held));
+        return false;
+    }
+    const std::string text = rd_kafka_err2str(error);
+    if (is_missing_topic(error)) {
+        note_missing_topic(topic_text_, text);
+        queue.put_back(std::move(record.held), Steady::now());
+    } else if (error == RD_KAFKA_RESP_ERR__FATAL) {
+        down_reason_ = text;
+    } else if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        refuse(record.held,
+               fmt::format("the message is larger than message_bytes_max = {}", settings_.message_bytes_max));
+    } else {
+        refuse(record.held, text);
+    }
+    return true;
+}
+
+void KafkaEngine::judge(PollResult& events) {
+    if (!events.reports.empty()) last_progress_ = Steady::now();
+    for (Report& report : events.reports) {
+        if (report.error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            judge_delivered(report);
+        } else {
+            judge_failure(report);
+        }
+    }
+    if (events.fatal) down_reason_ = fmt::format("fatal error of the producer: {}", *events.fatal);
+}
+
+void KafkaEngine::judge_delivered(const Report& report) {
+    last_proof_ = Steady::now();
+    backoff_.reset();
+    if (!report.topic.empty()) missing_topics_.erase(report.topic);
+    if (report.held.suspect) --suspects_;
+    lanes_.of(report.held).finished(report.held);
+    confirms_.push_back({report.held.out.lane, report.held.out.tag, Outcome::delivered, {}});
+}
+
+void KafkaEngine::judge_failure(Report& report) {
+    Held& held = report.held;
+    if (is_missing_topic(report.error)) {
+        note_missing_topic(report.topic, report.text);
+        lanes_.of(held).put_back(std::move(held), Steady::now());
+    } else if (!is_permanent(report.error)) {
+        down_reason_ = fmt::format("topic {}: {}", report.topic, report.text);
+    } else if (held.suspect) {
+        refuse(held, fmt::format("topic {}: {}", report.topic, report.text));
+    } else {
+        // The cluster refuses a batch as a whole, and most of it may be innocent: each of it travels alone
+        // once more, and only what fails alone is refused.
+        held.suspect = true;
+        ++suspects_;
+        lanes_.of(held).put_back(std::move(held), Steady::now());
+    }
+}
+
+void KafkaEngine::refuse(const Held& held, std::string reason) {
+    if (held.suspect) --suspects_;
+    lanes_.of(held).finished(held);
+    confirms_.push_back({held.out.lane, held.out.tag, Outcome::refused, std::move(reason)});
+}
+
+void KafkaEngine::note_missing_topic(const std::string& topic, const std::string& text) {
+    static log::RateLimit limit(10'000);
+    missing_topics_[topic] = true;
+    std::uint64_t suppressed = 0;
+    const auto now = std::chrono::duration_cast<milliseconds>(Steady::now().time_since_epoch()).count();
+    if (limit.allow(now, suppressed)) {
+        log::warn(
+            fmt::format("kafka: topic cannot be written, trying again bridge={} topic={} error=\"{}\" "
+                        "suppressed={}",
+                        bridge_name_, topic, text, suppressed));
+    }
+}
+
+void KafkaEngine::check_health(Worker& worker, bool all_brokers_down) {
+    const auto now = Steady::now();
+    const bool waiting = producer_->in_flight() > 0 && now - last_progress_ > settings_.confirm_timeout;
+    if (all_brokers_down && !suspect_since_) suspect_since_ = now;
+    if (!suspect_since_ && now - last_proof_ > (waiting ? settings_.confirm_timeout : probe_every))
+        suspect_since_ = now;
+    if (suspect_since_ && now >= next_probe_) {
+        const auto error = producer_->probe(probe_timeout);
+        next_probe_ = Steady::now() + milliseconds(500);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            suspect_since_.reset();
+            last_proof_ = Steady::now();
+        } else if (Steady::now() - *suspect_since_ > outage_after) {
+            const auto& text = producer_->last_error();
+            down_reason_ = fmt::format("the cluster does not answer: {}",
+                                       text.empty() ? std::string(rd_kafka_err2str(error)) : text);
+            return;
+        }
+    }
+    if (!missing_topics_.empty()) {
+        stall_ = fmt::format("topic {} is missing or may not be written", missing_topics_.begin()->first);
+    } else if (waiting) {
+        stall_ = fmt::format("the cluster answers but has confirmed nothing for {} s",
+                             settings_.confirm_timeout.count() / 1000);
+    } else {
+        stall_.clear();
+    }
+    worker.stalled(stall_);
+}
+
+milliseconds KafkaEngine::wait_time() const {
+    const auto now = Steady::now();
+    milliseconds wait{producer_->in_flight() > 0 ? 1000 : 5000};
+    if (suspect_since_) wait = milliseconds(250);
+    const auto at = lanes_.wake_at(now);
+    return at == Steady::time_point::max() ? wait : std::min(wait, std::chrono::ceil<milliseconds>(at - now));
+}
+
+}  // namespace sluice::bridge::kafka

@@ -1,0 +1,53 @@
+#include <fmt/format.h>
+
+#include "bridge/kafka/engine.hpp"
+#include "bridge/kafka/settings.hpp"
+#include "bridge/module_export.hpp"
+
+namespace sluice::bridge::kafka {
+namespace {
+
+Result<Route, std::string> make_route(const RouteSpec& spec) {
+    const auto& settings = *static_cast<const KafkaRoute*>(spec.settings.get());
+    auto topic = Template::parse(settings.topic);
+    if (!topic) return Err{fmt::format("{}: topic: {}", spec.place, topic.error())};
+    if (topic->is_literal()) {
+        std::string name;
+        if (auto text = topic->render(*core::Message::freeze({}), &append_topic)) name = *text;
+        if (const auto problem = topic_problem(name); !problem.empty())
+            return Err{
+                fmt::format("{}: topic: {}; expected a template of a topic name", spec.place, problem)};
+    }
+    auto key = Template::parse(settings.key);
+    if (!key) return Err{fmt::format("{}: key: {}", spec.place, key.error())};
+    return Route{std::move(topic).value(), std::move(key).value(), settings.headers};
+}
+
+Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
+    const auto& settings = *static_cast<const KafkaSettings*>(spec.settings.get());
+    auto conf = make_conf(settings, spec.inflight_messages_max);
+    if (!conf) return Err{fmt::format("{}: {}", spec.place, conf.error())};
+    std::vector<Route> routes;
+    for (const auto& route_spec : spec.routes) {
+        auto route = make_route(route_spec);
+        if (!route) return Err{route.error()};
+        routes.push_back(std::move(route).value());
+    }
+    return make_connector(spec.bridge_name,
+                          std::make_unique<KafkaEngine>(spec.bridge_name, settings, std::move(conf).value(),
+                                                        std::move(routes)));
+}
+
+}  // namespace
+}  // namespace sluice::bridge::kafka
+
+SLUICE_EXPORT_MODULE const sluice::bridge::ConnectorModule sluice_connector_module{
+    .abi = sluice::bridge::connector_abi,
+    .type = "kafka",
+    .set_log_sink = &sluice::bridge::adopt_log_sink,
+    .bridge_rows = &sluice::bridge::kafka::bridge_rows,
+    .route_rows = &sluice::bridge::kafka::route_rows,
+    .make_bridge_settings = &sluice::bridge::make_settings_struct<sluice::bridge::kafka::KafkaSettings>,
+    .make_route_settings = &sluice::bridge::make_settings_struct<sluice::bridge::kafka::KafkaRoute>,
+    .create = &sluice::bridge::kafka::create,
+};

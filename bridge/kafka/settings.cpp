@@ -1,0 +1,91 @@
+#include "bridge/kafka/settings.hpp"
+
+namespace sluice::bridge::kafka {
+namespace {
+
+constexpr std::string_view compressions[] = {"none", "gzip", "snappy", "lz4", "zstd"};
+
+constexpr SettingRow bridge_table[] = {
+    {.key = "servers",
+     .kind = SettingKind::text_list,
+     .default_text = "",
+     .doc = "Bootstrap servers of the cluster, each \"host:port\"; without a port 9092.",
+     .assign = &bind_setting<&KafkaSettings::servers>,
+     .required = true},
+    {.key = "client_id",
+     .kind = SettingKind::text,
+     .default_text = "sluice",
+     .doc = "The name under which the cluster's logs and quotas know this bridge.",
+     .assign = &bind_setting<&KafkaSettings::client_id>},
+    {.key = "compression",
+     .kind = SettingKind::choice,
+     .default_text = "none",
+     .doc = "Compression of batches; worth its CPU on a narrow uplink.",
+     .assign = &bind_setting<&KafkaSettings::compression>,
+     .choices = compressions},
+    {.key = "linger",
+     .kind = SettingKind::duration,
+     .default_text = "5ms",
+     .doc = "How long a message waits for others to share a batch with it.",
+     .assign = &bind_setting<&KafkaSettings::linger>,
+     .minimum = 0,
+     .maximum = 10'000},
+    {.key = "message_bytes_max",
+     .kind = SettingKind::size,
+     .default_text = "1000000",
+     .doc = "A larger message is refused here; set it as the cluster's message.max.bytes.",
+     .assign = &bind_setting<&KafkaSettings::message_bytes_max>,
+     .minimum = 1000,
+     .maximum = 1'000'000'000},
+    {.key = "connect_timeout",
+     .kind = SettingKind::duration,
+     .default_text = "10s",
+     .doc = "An attempt to reach the cluster fails after this time; the next one follows after 0.5 to 30 s.",
+     .assign = &bind_setting<&KafkaSettings::connect_timeout>,
+     .minimum = 1000,
+     .maximum = 300'000},
+    {.key = "confirm_timeout",
+     .kind = SettingKind::duration,
+     .default_text = "30s",
+     .doc = "When the cluster has confirmed nothing for this time the bridge asks whether it is still there.",
+     .assign = &bind_setting<&KafkaSettings::confirm_timeout>,
+     .minimum = 1000,
+     .maximum = 3'600'000},
+    {.key = "options",
+     .kind = SettingKind::text_list,
+     .default_text = "",
+     .doc = "Further settings of librdkafka, each \"name=value\", such as \"security.protocol=SASL_SSL\". "
+            "Those on which delivery and order rest cannot be changed.",
+     .assign = &bind_setting<&KafkaSettings::options>},
+};
+
+constexpr SettingRow route_table[] = {
+    {.key = "topic",
+     .kind = SettingKind::text,
+     .default_text = "",
+     .doc = "Template of the Kafka topic. {topic} has '.' in place of '/'.",
+     .assign = &bind_setting<&KafkaRoute::topic>,
+     .required = true},
+    {.key = "key",
+     .kind = SettingKind::text,
+     .default_text = "{client_id}",
+     .doc = "Template of the record's key: records of one key stay in order, in one partition, the one that "
+            "Java clients choose too. An empty key means any partition.",
+     .assign = &bind_setting<&KafkaRoute::key>},
+    {.key = "headers",
+     .kind = SettingKind::boolean,
+     .default_text = "true",
+     .doc = "Send the MQTT topic, QoS, client id and properties as record headers.",
+     .assign = &bind_setting<&KafkaRoute::headers>},
+};
+
+}  // namespace
+
+std::span<const SettingRow> bridge_rows() {
+    return bridge_table;
+}
+std::span<const SettingRow> route_rows() {
+    return route_table;
+}
+
+}  // namespace sluice::bridge::kafka

@@ -1,0 +1,84 @@
+#pragma once
+/// Lane: a Link whose far end is a connector. One per route and shard; its session's queue is the spool.
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "bridge/connector.hpp"
+#include "bridge/settings.hpp"
+#include "shard/link.hpp"
+
+namespace sluice::bridge {
+
+/// What a lane tells operators. Written by its shard's thread, read by anybody.
+struct LaneStats {
+    std::atomic<std::uint64_t> offered{0};  ///< first offers to the connector
+    std::atomic<std::uint64_t> confirmed{0};
+    std::atomic<std::uint64_t> refused{0};
+    std::atomic<std::uint64_t> redelivered{0};
+    std::atomic<std::uint64_t> dropped{0};
+    std::atomic<std::uint64_t> backlog_messages{0};
+    std::atomic<std::uint64_t> backlog_bytes{0};
+    std::atomic<std::int64_t> oldest_wall_ms{0};    ///< when the oldest waiting message came; 0: none
+    std::atomic<std::int64_t> progress_mono_ms{0};  ///< when the upstream last confirmed something
+};
+
+/// Where a lane's messages go; safe from any thread.
+class Upstream {
+  public:
+    virtual ~Upstream() = default;
+    virtual void offer(std::uint64_t epoch, std::vector<Outgoing> batch) = 0;
+};
+
+struct LaneSpec {
+    shard::LinkNumber number = 0;
+    std::uint32_t route = 0;
+    std::uint16_t inflight_max = 1000;
+    std::uint32_t drain_rate = 0;  ///< messages per second for this lane; 0: no limit
+    std::string label;             ///< "bridge plant, route 0", for the log
+};
+
+class Lane final : public shard::Link {
+  public:
+    /// `upstream` and `stats` outlive the lane.
+    Lane(LaneSpec spec, shard::LinkHost& host, Upstream& upstream, LaneStats& stats);
+
+    Delivered deliver(const core::Send& send) override;
+    void flush(Now now) override;
+    void end(wire::ReasonCode reason) override;
+    void on_note(shard::LinkNote note) override;
+    void on_backlog(const shard::Backlog& backlog) override;
+    void on_drop(core::DropReason reason) override;
+    void on_tick(Now now) override;
+
+  private:
+    struct Refused {
+        wire::PacketId packet_id;
+        MonoTime retry_at;
+    };
+    void on_up(std::uint64_t epoch);
+    void on_down();
+    void on_confirmed(const shard::UpstreamConfirmed& note);
+    void refill_allowance(MonoTime now);
+    std::uint64_t tag_of(wire::PacketId packet_id) const { return epoch_ << 16 | packet_id; }
+
+    const LaneSpec spec_;
+    shard::LinkHost& host_;
+    Upstream& upstream_;
+    LaneStats& stats_;
+    bool up_ = false;
+    /// Counts the times that the upstream came up: a confirm of an earlier time must not settle a message of
+    /// this one that has got the same packet id.
+    std::uint64_t epoch_ = 0;
+    std::vector<Outgoing> batch_;  ///< delivered by the session, not yet offered
+    std::unordered_map<wire::PacketId, core::MessagePtr>
+        in_flight_;                 ///< offered; kept to offer a refused one again
+    std::vector<Refused> refused_;  ///< in flight for the session; offered again when their pause is over
+    bool catching_up_ = false;      ///< since the upstream came up, until nothing waits: drain_rate holds
+    double allowance_ = 0;          ///< messages that drain_rate lets through now
+    MonoTime allowance_at_{};
+};
+
+}  // namespace sluice::bridge

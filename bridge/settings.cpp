@@ -1,0 +1,87 @@
+#include "bridge/settings.hpp"
+
+namespace sluice::bridge {
+namespace {
+constexpr std::string_view full_names[] = {"drop_oldest", "drop_newest", "reject"};
+constexpr std::string_view ack_names[] = {"spool", "upstream"};
+constexpr std::int64_t day_ms = 24LL * 3600 * 1000;
+}  // namespace
+
+std::span<const SettingRow> bridge_rows() {
+    using enum SettingKind;
+    static constexpr SettingRow rows[] = {
+        {"name",
+         text,
+         "",
+         "The name of the bridge in logs, metrics and on disk: its spool belongs to this name. Letters, "
+         "digits, "
+         "'-', '_' and '.', at most 64.",
+         bind_setting<&BridgeSettings::name>,
+         0,
+         0,
+         {},
+         false,
+         true},
+        {"type",
+         text,
+         "",
+         "The kind of upstream; the module of that kind must be installed. It decides which further keys the "
+         "bridge and its routes have.",
+         bind_setting<&BridgeSettings::type>,
+         0,
+         0,
+         {},
+         false,
+         true},
+    };
+    return rows;
+}
+
+std::span<const SettingRow> spool_rows() {
+    using enum SettingKind;
+    static constexpr SettingRow rows[] = {
+        {"bytes_max", size, "1GiB", "Bytes of messages that may wait on disk for the upstream.",
+         bind_setting<&SpoolSettings::bytes_max>, 64 * 1024, 1LL << 44},
+        {"messages_max", integer, "100000000", "Messages that may wait on disk for the upstream.",
+         bind_setting<&SpoolSettings::messages_max>, 1, 1'000'000'000'000},
+        {"age_max", duration, "7d", "A message that has waited longer is dropped; 0: never.",
+         bind_setting<&SpoolSettings::age_max>, 0, 3650 * day_ms},
+        {"full", choice, "drop_oldest",
+         "What happens to a message that finds the spool full: it pushes out the oldest one, it is dropped, "
+         "or "
+         "its publisher is refused (Quota exceeded).",
+         bind_setting<&SpoolSettings::full>, 0, 2, full_names},
+        {"drain_rate", integer, "0",
+         "Messages per second while catching up; 0: as fast as the upstream takes them.",
+         bind_setting<&SpoolSettings::drain_rate>, 0, 10'000'000},
+        {"inflight_max", integer, "1000",
+         "Messages offered to the upstream and not yet confirmed by it, per route and shard.",
+         bind_setting<&SpoolSettings::inflight_max>, 1, 1'000'000},
+    };
+    return rows;
+}
+
+std::span<const SettingRow> route_rows() {
+    using enum SettingKind;
+    static constexpr SettingRow rows[] = {
+        {"from",
+         text,
+         "",
+         "The topic filter of the messages that go this way.",
+         bind_setting<&RouteSettings::from>,
+         0,
+         0,
+         {},
+         false,
+         true},
+        {"when", text, "", "A condition over topic, properties and payload; left out: every message.",
+         bind_setting<&RouteSettings::when>},
+        {"ack", choice, "spool",
+         "When the publisher of a message is acknowledged: when it is on our disk (\"spool\") or when the "
+         "upstream has confirmed it (\"upstream\").",
+         bind_setting<&RouteSettings::ack>, 0, 1, ack_names},
+    };
+    return rows;
+}
+
+}  // namespace sluice::bridge

@@ -1,0 +1,52 @@
+#pragma once
+/// `[[bridge]]`: what every bridge has, whatever its kind. The rest of its keys belongs to the module of its
+/// `type`.
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/settings.hpp"
+
+namespace sluice::bridge {
+
+enum class SpoolFull : std::uint8_t { drop_oldest, drop_newest, reject };
+/// spool: the publisher's PUBACK leaves when the message is on our disk. upstream: when the upstream has
+/// confirmed it.
+enum class RouteAck : std::uint8_t { spool, upstream };
+
+/// `[bridge.spool]`
+struct SpoolSettings {
+    std::uint64_t bytes_max = 1ULL << 30;
+    std::uint64_t messages_max = 100'000'000;
+    std::chrono::milliseconds age_max{7LL * 24 * 3600 * 1000};
+    SpoolFull full = SpoolFull::drop_oldest;
+    std::uint32_t drain_rate =
+        0;  ///< messages per second while catching up; 0: as fast as the upstream takes them
+    std::uint32_t inflight_max = 1000;  ///< offered to the upstream and not yet confirmed, per lane
+    bool operator==(const SpoolSettings&) const = default;
+};
+std::span<const SettingRow> spool_rows();
+
+/// `[[bridge.route]]`, the keys that every route has.
+struct RouteSettings {
+    std::string from;  ///< topic filter
+    std::string when;  ///< condition over topic, properties and payload; empty: always
+    RouteAck ack = RouteAck::spool;
+    std::string place;                ///< set by the loader
+    std::shared_ptr<void> connector;  ///< the module's own route settings
+};
+std::span<const SettingRow> route_rows();
+
+struct BridgeSettings {
+    std::string name;
+    std::string type;  ///< "kafka" | "amqp" | ...
+    SpoolSettings spool;
+    std::vector<RouteSettings> routes;
+    std::string place;                ///< set by the loader
+    std::shared_ptr<void> connector;  ///< the module's own bridge settings
+};
+std::span<const SettingRow> bridge_rows();
+
+}  // namespace sluice::bridge

@@ -1,0 +1,58 @@
+#pragma once
+/// A private RabbitMQ node as a Peer, and a plain client of it.
+#include <amqp.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/contract/peer.hpp"
+#include "tests/support/child_process.hpp"
+
+namespace sluice::bridge::test {
+
+class AmqpClient {
+  public:
+    explicit AmqpClient(int port);
+    ~AmqpClient();
+    AmqpClient(const AmqpClient&) = delete;
+    AmqpClient& operator=(const AmqpClient&) = delete;
+
+    /// Durable.
+    void make_queue(const std::string& name, const std::string& exchange, const std::string& key);
+    void make_exchange(const std::string& name);
+    /// Takes one message off the queue; false when it is empty.
+    bool get(const std::string& queue, Received& received);
+
+  private:
+    amqp_connection_state_t state_;
+};
+
+class AmqpPeer final : public Peer {
+  public:
+    AmqpPeer(std::unique_ptr<sluice::test::ChildProcess> process, int port, std::string folder);
+    ~AmqpPeer() override;
+
+    std::string address() const override { return "127.0.0.1:" + std::to_string(port_); }
+    void configure(SettingsUnderTest& settings) override;
+    void configure_place(SettingsUnderTest& settings, const std::string& place) override;
+    void configure_refusal(SettingsUnderTest& settings, const std::string& place) override;
+    std::vector<Received> receive(const std::string& place, std::size_t count) override;
+    /// A node that is killed soon after a queue was made, also a durable one, may have forgotten the queue.
+    void settle() override { ask("ctl eval 'mnesia:sync_log().'"); }
+    void down() override { ask("kill9"); }
+    void up() override { ask("start"); }
+    void freeze() override { ask("freeze"); }
+    void thaw() override { ask("thaw"); }
+    std::string ask(const std::string& command) override;
+    int port() const { return port_; }
+
+  private:
+    std::unique_ptr<sluice::test::ChildProcess> process_;
+    int port_;
+    std::string folder_;
+    std::map<std::string, std::vector<Received>> received_;  ///< by place: what is taken off is gone there
+};
+
+}  // namespace sluice::bridge::test

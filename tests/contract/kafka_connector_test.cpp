@@ -1,0 +1,207 @@
+/// What only the kafka connector does.
+#include "tests/contract/connector_fixture.hpp"
+#include "tests/support/properties.hpp"
+
+namespace sluice::bridge::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+class KafkaConnector : public ConnectorFixture {
+  protected:
+    void SetUp() override {
+        if (!use("kafka")) GTEST_SKIP() << why_;
+    }
+    Confirm confirm_of(std::uint64_t tag) {
+        return feeder_.read([&] { return feeder_.confirmed_.at({0, tag}); });
+    }
+    std::string create_error() {
+        const auto created = settings_.module->create(settings_.spec);
+        return created.ok() ? "" : created.error();
+    }
+};
+
+TEST_F(KafkaConnector, key_and_headers_say_what_mqtt_said) {
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    sluice::test::PropertyBytes properties;
+    properties.payload_format(1)
+        .content_type("application/json")
+        .response_topic("answers/7")
+        .correlation_data(std::string_view("\xff\x00\x01", 3))
+        .user("site", "Jülich")
+        .user("mqtt.client_id", "forged")
+        .user("content-type", "forged");
+    core::Message::Fields fields;
+    fields.topic = "plant/7/telemetry";
+    fields.properties = properties.bytes;
+    fields.payload = as_bytes("{}");
+    fields.qos = wire::QoS::exactly_once;
+    fields.retain = true;
+    fields.client_id = "device-7";
+    fields.received = Feeder::now();
+    fields.expiry_interval_s = 3600;
+    feeder_.publish(0, fields);
+    ASSERT_TRUE(feeder_.wait_confirmed(1));
+    const auto all = peer_->receive(place_, 1);
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_EQ(all[0].key, "device-7");
+    auto headers = all[0].headers;
+    EXPECT_LE(std::stoi(headers["message-expiry-interval"]), 3600);
+    EXPECT_GT(std::stoi(headers["message-expiry-interval"]), 3500);
+    headers.erase("message-expiry-interval");
+    const std::map<std::string, std::string> expected{{"mqtt.topic", "plant/7/telemetry"},
+                                                      {"mqtt.qos", "2"},
+                                                      {"mqtt.retain", "true"},
+                                                      {"mqtt.client_id", "device-7"},
+                                                      {"content-type", "application/json"},
+                                                      {"response-topic", "answers/7"},
+                                                      {"correlation-data", std::string("\xff\x00\x01", 3)},
+                                                      {"payload-format-indicator", "1"},
+                                                      {"site", "Jülich"}};
+    EXPECT_EQ(headers, expected);
+}
+
+TEST_F(KafkaConnector, headers_can_be_left_out_and_a_key_be_empty) {
+    peer_->configure_place(settings_, place_);
+    settings_.route("headers", false);
+    settings_.route("key", std::string());
+    start();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/a", "x");
+    ASSERT_TRUE(feeder_.wait_confirmed(1));
+    const auto all = peer_->receive(place_, 1);
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_TRUE(all[0].headers.empty());
+    EXPECT_EQ(all[0].key, "");
+}
+
+TEST_F(KafkaConnector, the_topic_is_made_of_the_message_and_a_bad_one_is_refused) {
+    peer_->configure_place(settings_, place_ + ".plant.a");
+    settings_.route("topic", place_ + ".{topic}");
+    start();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/a", "good");
+    feeder_.publish_text(0, "plant/ä", "bad");
+    ASSERT_TRUE(feeder_.wait_confirmed(2));
+    EXPECT_EQ(confirm_of(1).outcome, Outcome::delivered);
+    EXPECT_EQ(confirm_of(2).outcome, Outcome::refused);
+    EXPECT_NE(confirm_of(2).reason.find("plant.ä"), std::string::npos) << confirm_of(2).reason;
+    EXPECT_EQ(peer_->receive(place_ + ".plant.a", 1).size(), 1U);
+}
+
+TEST_F(KafkaConnector, a_missing_topic_stalls_its_lane_only_and_goes_on_when_it_is_there) {
+    peer_->configure_place(settings_, place_);
+    const std::string missing = place_ + "-missing";
+    ASSERT_EQ(peer_->ask("topic_error " + missing + " 3"), "ok");
+    settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
+    settings_.route("topic", missing, 1);
+    start();
+    ASSERT_TRUE(feeder_.wait_up());
+    const auto message = [](std::string_view payload) {
+        core::Message::Fields fields;
+        fields.topic = "x/y";
+        fields.payload = as_bytes(payload);
+        fields.client_id = "device";
+        return core::Message::freeze(fields);
+    };
+    for (const char* payload : {"1", "2", "3"}) feeder_.publish(1, 1, message(payload));
+    feeder_.publish_text(0, "plant/a", "other");
+    ASSERT_TRUE(feeder_.wait_confirmed(1));
+    ASSERT_TRUE(feeder_.wait([&] {
+        return !feeder_.stalls_.empty() && feeder_.stalls_.back().find(missing) != std::string::npos;
+    })) << "the stall was not told";
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
+    ASSERT_EQ(peer_->ask("topic_error " + missing + " 0"), "ok");
+    ASSERT_TRUE(feeder_.wait_confirmed(4));
+    ASSERT_TRUE(feeder_.wait([&] { return feeder_.stalls_.back().empty(); })) << "the stall did not end";
+    const auto all = peer_->receive(missing, 3);
+    ASSERT_EQ(all.size(), 3U);
+    EXPECT_EQ(all[0].payload + all[1].payload + all[2].payload, "123");
+}
+
+TEST_F(KafkaConnector, the_innocent_of_a_refused_batch_are_delivered) {
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/a", "warm up");
+    ASSERT_TRUE(feeder_.wait_confirmed(1));
+    ASSERT_EQ(peer_->ask("error 0 10 1"), "ok");  // the next batch is "too large"
+    for (int i = 0; i < 50; ++i) feeder_.publish_text(0, "plant/a", std::to_string(i));
+    ASSERT_TRUE(feeder_.wait_confirmed(51));
+    for (std::uint64_t tag = 1; tag <= 51; ++tag) EXPECT_EQ(confirm_of(tag).outcome, Outcome::delivered);
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
+    EXPECT_EQ(peer_->receive(place_, 51).size(), 51U);
+}
+
+TEST_F(KafkaConnector, what_is_refused_alone_too_is_refused) {
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/a", "warm up");
+    ASSERT_TRUE(feeder_.wait_confirmed(1));
+    ASSERT_EQ(peer_->ask("error 0 10 2"), "ok");
+    feeder_.publish_text(0, "plant/a", "too large");
+    ASSERT_TRUE(feeder_.wait_confirmed(2));
+    EXPECT_EQ(confirm_of(2).outcome, Outcome::refused);
+    EXPECT_NE(confirm_of(2).reason.find("too large"), std::string::npos) << confirm_of(2).reason;
+    feeder_.publish_text(0, "plant/a", "after");
+    ASSERT_TRUE(feeder_.wait_confirmed(3));
+    EXPECT_EQ(confirm_of(3).outcome, Outcome::delivered);
+}
+
+TEST_F(KafkaConnector, retriable_errors_are_ridden_out_without_a_down) {
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    ASSERT_EQ(peer_->ask("error 0 19 3"), "ok");  // NOT_ENOUGH_REPLICAS
+    for (int i = 0; i < 20; ++i) feeder_.publish_text(0, "plant/a", std::to_string(i));
+    ASSERT_TRUE(feeder_.wait_confirmed(20));
+    const auto all = peer_->receive(place_, 20);
+    ASSERT_EQ(all.size(), 20U);
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)].payload, std::to_string(i));
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
+}
+
+TEST_F(KafkaConnector, after_a_fatal_error_a_new_producer_sends_everything_again) {
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/a", "warm up");
+    ASSERT_TRUE(feeder_.wait_confirmed(1));
+    ASSERT_EQ(peer_->ask("error 0 45 1"), "ok");  // OUT_OF_ORDER_SEQUENCE_NUMBER
+    for (int i = 0; i < 20; ++i) feeder_.publish_text(0, "plant/a", std::to_string(i));
+    ASSERT_TRUE(feeder_.wait_confirmed(21)) << last_down();
+    for (std::uint64_t tag = 1; tag <= 21; ++tag) EXPECT_EQ(confirm_of(tag).outcome, Outcome::delivered);
+    EXPECT_GE(feeder_.read([&] { return feeder_.downs_.size(); }), 1U);
+    EXPECT_GE(peer_->receive(place_, 21).size(), 21U);
+}
+
+TEST_F(KafkaConnector, a_slow_cluster_is_not_a_dead_one) {
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    ASSERT_EQ(peer_->ask("rtt 400"), "ok");
+    for (int i = 0; i < 50; ++i) feeder_.publish_text(0, "plant/a", std::to_string(i));
+    EXPECT_TRUE(feeder_.wait_confirmed(50));
+    ASSERT_EQ(peer_->ask("rtt 0"), "ok");
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
+}
+
+TEST_F(KafkaConnector, create_names_what_is_wrong) {
+    settings_.route("topic", std::string("a/{topic[x]}"));
+    EXPECT_EQ(create_error(),
+              "test.toml:5: topic: column 10: bad topic level; expected a number from 0 and ']', as in "
+              "{topic[1]}");
+    settings_.route("topic", std::string("a/b"));
+    EXPECT_NE(create_error().find("test.toml:5: topic: the topic name 'a/b' has other characters"),
+              std::string::npos)
+        << create_error();
+    settings_.route("topic", std::string("ok"));
+    settings_.bridge("options", std::vector<std::string>{"acks=0"});
+    EXPECT_NE(create_error().find("'acks' is set by the bridge itself"), std::string::npos) << create_error();
+    settings_.bridge("options", std::vector<std::string>{"no.such.thing=1"});
+    EXPECT_NE(create_error().find("no.such.thing"), std::string::npos) << create_error();
+    settings_.bridge("options", std::vector<std::string>{"ssl.key.password=hunter2"});
+    EXPECT_EQ(create_error().find("hunter2"), std::string::npos);
+    settings_.bridge("options", std::vector<std::string>{"socket.nagle.disable=true"});
+    EXPECT_EQ(create_error(), "");
+}
+
+}  // namespace
+}  // namespace sluice::bridge::test

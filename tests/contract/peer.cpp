@@ -1,0 +1,47 @@
+#include "tests/contract/peer.hpp"
+
+#include <stdexcept>
+
+namespace sluice::bridge::test {
+
+void set(std::span<const SettingRow> rows, void* settings, std::string_view key, SettingValue value) {
+    for (const auto& row : rows) {
+        if (row.key != key) continue;
+        row.assign(settings, value);
+        return;
+    }
+    throw std::logic_error("no such key: " + std::string(key));
+}
+
+void SettingsUnderTest::bridge(std::string_view key, SettingValue value) {
+    set(module->bridge_rows(), spec.settings.get(), key, std::move(value));
+}
+void SettingsUnderTest::route(std::string_view key, SettingValue value, std::size_t index) {
+    set(module->route_rows(), spec.routes.at(index).settings.get(), key, std::move(value));
+}
+
+SettingsUnderTest make_settings(const ConnectorModule& module) {
+    SettingsUnderTest settings{&module, {}};
+    settings.spec.bridge_name = "test";
+    settings.spec.place = "test.toml:1";
+    settings.spec.settings = module.make_bridge_settings();
+    settings.spec.routes.push_back({"plant/#", "test.toml:5", module.make_route_settings()});
+    return settings;
+}
+
+Peer* peer_of(const std::string& type, std::string& why) {
+    struct Started {
+        std::unique_ptr<Peer> peer;
+        std::string why;
+    };
+    static std::map<std::string, Started> started;
+    const auto [it, is_new] = started.try_emplace(type);
+    if (is_new) {
+        it->second.peer =
+            type == "kafka" ? start_kafka_peer(it->second.why) : start_amqp_peer(it->second.why);
+    }
+    why = it->second.why;
+    return it->second.peer.get();
+}
+
+}  // namespace sluice::bridge::test

@@ -1,0 +1,63 @@
+#pragma once
+/// Peer: an upstream under the test's control, and what the contract suite must know of its kind.
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/settings.hpp"
+#include "bridge/connector.hpp"
+
+namespace sluice::bridge::test {
+
+struct Received {
+    std::string payload;
+    bool has_payload = true;  ///< false: there was none at all, which is not the same as an empty one
+    std::string key;          ///< Kafka: the record's key; AMQP: the routing key
+    std::map<std::string, std::string> headers;  ///< as text; AMQP's properties have a '@' in front
+};
+
+/// Assigns a value to the row of that key, as the config loader does.
+void set(std::span<const SettingRow> rows, void* settings, std::string_view key, SettingValue value);
+
+/// Where a bridge and its route take their keys in a test.
+struct SettingsUnderTest {
+    const ConnectorModule* module;
+    ConnectorSpec spec;
+    void bridge(std::string_view key, SettingValue value);
+    void route(std::string_view key, SettingValue value, std::size_t index = 0);
+};
+/// One route, nothing set.
+SettingsUnderTest make_settings(const ConnectorModule& module);
+
+class Peer {
+  public:
+    virtual ~Peer() = default;
+    /// "host:port", as the key `servers` has it.
+    virtual std::string address() const = 0;
+    /// Keys that lead to this peer, with short deadlines.
+    virtual void configure(SettingsUnderTest& settings) = 0;
+    /// Makes a place of that name for messages, and sets the keys of the route that lead there.
+    virtual void configure_place(SettingsUnderTest& settings, const std::string& place) = 0;
+    /// All that has ever come to the place, at least `count` unless time is up.
+    virtual std::vector<Received> receive(const std::string& place, std::size_t count) = 0;
+    /// The same, but the peer refuses for good a message to "plant/refused" of 4000 bytes.
+    virtual void configure_refusal(SettingsUnderTest& settings, const std::string& place) = 0;
+    /// From here on the places that were made outlive down().
+    virtual void settle() {}
+    virtual void down() = 0;
+    virtual void up() = 0;
+    virtual void freeze() = 0;
+    virtual void thaw() = 0;
+    /// A command in the peer's own words; its answer.
+    virtual std::string ask(const std::string& command) = 0;
+};
+
+/// The peer of a type, started once per process; nullptr when this machine lacks what it needs (`why` tells).
+Peer* peer_of(const std::string& type, std::string& why);
+
+/// Each kind's own file.
+std::unique_ptr<Peer> start_kafka_peer(std::string& why);
+std::unique_ptr<Peer> start_amqp_peer(std::string& why);
+
+}  // namespace sluice::bridge::test

@@ -1,0 +1,112 @@
+#include "bridge/mapping.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/bridge/messages.hpp"
+
+namespace sluice::bridge {
+namespace {
+
+using test::sample;
+
+std::string rendered(std::string_view text, const core::Message& message) {
+    const auto parsed = Template::parse(text);
+    if (!parsed) return "parse: " + parsed.error();
+    const auto result = parsed->render(message);
+    return result ? *result : "error: " + result.error();
+}
+
+TEST(Template, renders_each_placeholder) {
+    const auto message = sample();
+    EXPECT_EQ(rendered("", *message), "");
+    EXPECT_EQ(rendered("plain", *message), "plain");
+    EXPECT_EQ(rendered("{topic}", *message), "plant/7/telemetry");
+    EXPECT_EQ(rendered("telemetry.{topic[1]}", *message), "telemetry.7");
+    EXPECT_EQ(rendered("{topic[0]}-{topic[2]}", *message), "plant-telemetry");
+    EXPECT_EQ(rendered("{client_id}/{user_name}/{qos}", *message), "device-7/ann/1");
+    EXPECT_EQ(rendered("{property.site}", *message), "a");
+    EXPECT_EQ(rendered("{property.two words}", *message), "x");
+    EXPECT_EQ(rendered("{{{topic[1]}}}{{}}", *message), "{7}{}");
+}
+
+TEST(Template, levels_may_be_empty) {
+    EXPECT_EQ(rendered("<{topic[0]}|{topic[1]}|{topic[2]}>", *sample("", "/a/")), "<|a|>");
+}
+
+TEST(Template, a_missing_part_is_an_error_unless_there_is_a_fallback) {
+    const auto message = sample();
+    EXPECT_EQ(rendered("{topic[3]}", *message), "error: '{topic[3]}': the topic has no level 3");
+    EXPECT_EQ(rendered("x{property.no}", *message),
+              "error: 'x{property.no}': the message has no user property 'no'");
+    EXPECT_EQ(rendered("{topic[3]|unknown}", *message), "unknown");
+    EXPECT_EQ(rendered("{property.no|}", *message), "");
+    EXPECT_EQ(rendered("{topic[1]|unknown}", *message), "7");
+    const auto anonymous = core::Message::freeze({});
+    EXPECT_EQ(rendered("{user_name}", *anonymous), "error: '{user_name}': the publisher has no user name");
+    EXPECT_EQ(rendered("{client_id}", *anonymous), "");
+    EXPECT_EQ(rendered("{client_id|broker}", *anonymous), "broker");
+}
+
+TEST(Template, errors_name_column_problem_and_expectation) {
+    const auto message = sample();
+    EXPECT_EQ(rendered("ab}", *message), "parse: column 3: '}' without a '{'; write '}}' for a brace");
+    EXPECT_EQ(rendered("a{topic", *message),
+              "parse: column 2: '{' is not closed; expected '}', or write '{{' for a brace");
+    EXPECT_EQ(rendered("{topic{x}", *message),
+              "parse: column 7: '{' inside of a placeholder; expected '}' before it");
+    EXPECT_EQ(
+        rendered("{tpoic}", *message),
+        "parse: column 2: unknown placeholder 'tpoic'; expected topic, topic[N], client_id, user_name, qos "
+        "or property.NAME");
+    EXPECT_EQ(rendered("{property.}", *message),
+              "parse: column 11: the property has no name; expected {property.NAME}");
+    for (const char* bad : {"{topic[]}", "{topic[-1]}", "{topic[1}", "{topic[1]x}", "{topic[99999999999]}"})
+        EXPECT_EQ(rendered(bad, *message),
+                  "parse: column 8: bad topic level; expected a number from 0 and ']', as in {topic[1]}")
+            << bad;
+    EXPECT_NE(rendered("{}", *message).find("unknown placeholder ''"), std::string::npos);
+}
+
+TEST(Template, damaged_properties_count_as_none) {
+    core::Message::Fields fields;
+    fields.topic = "t";
+    const std::uint8_t damaged[] = {0x26, 0xff, 0xff, 1};
+    fields.properties = damaged;
+    EXPECT_EQ(rendered("{property.site|none}", *core::Message::freeze(fields)), "none");
+}
+
+TEST(Template, knows_whether_it_depends_on_the_message) {
+    EXPECT_TRUE(Template::parse("a{{b}}")->is_literal());
+    EXPECT_TRUE(Template::parse("")->is_literal());
+    EXPECT_FALSE(Template::parse("a{topic}")->is_literal());
+}
+
+TEST(HeaderList, lists_what_is_there_in_order) {
+    sluice::test::PropertyBytes properties;
+    properties.payload_format(1).content_type("text/plain").response_topic("r").correlation_data("\xff\xfe");
+    properties.user("k", "v1").user("k", "v2");
+    core::Message::Fields fields;
+    fields.topic = "t";
+    fields.properties = properties.bytes;
+    fields.client_id = "c";
+    fields.received = WallTime(std::chrono::seconds(1000));
+    fields.expiry_interval_s = 60;
+    const auto message = core::Message::freeze(fields);
+    const MessageView view(*message);
+    const HeaderList list(view, WallTime(std::chrono::seconds(1020)));
+    std::string text;
+    for (const auto& header : list.headers())
+        text += std::to_string(static_cast<int>(header.field)) + std::string(header.name) + "=" +
+                std::string(header.value) + ";";
+    EXPECT_EQ(text, "0=t;1=0;2=false;3=c;4=text/plain;5=r;6=\xff\xfe;7=1;8=40;9k=v1;9k=v2;");
+    EXPECT_EQ(list.left_out(), 0U);
+}
+
+TEST(HeaderList, without_properties_only_the_facts_of_every_message) {
+    const auto message = core::Message::freeze({});
+    const MessageView view(*message);
+    EXPECT_EQ(HeaderList(view, WallTime{}).headers().size(), 3U);
+}
+
+}  // namespace
+}  // namespace sluice::bridge
