@@ -1,0 +1,145 @@
+#include "app/broker_stats.hpp"
+
+#include <fmt/format.h>
+
+namespace sluice::app {
+
+using shard::Counter;
+using shard::Counters;
+using shard::MetricKind;
+using shard::MetricSample;
+
+namespace {
+
+/// One metric that every shard counts.
+struct ShardMetric {
+    const char* name;
+    const char* help;
+    MetricKind kind;
+    Counter Counters::*member;
+};
+
+constexpr ShardMetric shard_metrics[] = {
+    {"sluice_connections", "Clients connected now.", MetricKind::gauge, &Counters::connections},
+    {"sluice_connections_total", "Clients let in since the start.", MetricKind::counter,
+     &Counters::connections_seen},
+    {"sluice_sessions", "Sessions, those without a connection included.", MetricKind::gauge,
+     &Counters::sessions},
+    {"sluice_subscriptions", "Subscriptions.", MetricKind::gauge, &Counters::subscriptions},
+    {"sluice_received_bytes_total", "MQTT bytes received.", MetricKind::counter, &Counters::bytes_received},
+    {"sluice_sent_bytes_total", "MQTT bytes sent.", MetricKind::counter, &Counters::bytes_sent},
+    {"sluice_not_authorized_total", "Publishes and subscriptions refused by the ACL.", MetricKind::counter,
+     &Counters::not_authorized},
+    {"sluice_protocol_errors_total", "Clients disconnected for breaking the protocol.", MetricKind::counter,
+     &Counters::protocol_errors},
+    {"sluice_rejected_total", "Publishes refused because a queue was full.", MetricKind::counter,
+     &Counters::rejected},
+    {"sluice_mail_dropped_total", "QoS 0 messages dropped because a shard was too far behind.",
+     MetricKind::counter, &Counters::mail_drops},
+    {"sluice_turns_total", "Turns of the event loops.", MetricKind::counter, &Counters::turns},
+};
+
+constexpr const char* drop_names[core::drop_reason_count] = {
+    "offline_qos0", "congested_qos0", "queue_full", "expired", "too_large", "refused_by_receiver"};
+
+class Samples {
+  public:
+    void add(std::string_view name, std::string_view help, MetricKind kind, double value,
+             std::string labels = {}) {
+        samples_.push_back({name, help, kind, std::move(labels), value});
+    }
+    std::vector<MetricSample> take() { return std::move(samples_); }
+
+  private:
+    std::vector<MetricSample> samples_;
+};
+
+void add_shards(Samples& out, const ShardSet& shards) {
+    const auto sum = [&](auto&& of) {
+        std::uint64_t total = 0;
+        for (std::size_t i = 0; i < shards.size(); ++i) total += of(shards.counters(i));
+        return static_cast<double>(total);
+    };
+    for (const ShardMetric& m : shard_metrics) {
+        out.add(m.name, m.help, m.kind, sum([&](const Counters& c) { return (c.*m.member).get(); }));
+    }
+    for (std::size_t qos = 0; qos < 3; ++qos) {
+        out.add("sluice_publishes_received_total", "PUBLISH packets received.", MetricKind::counter,
+                sum([&](const Counters& c) { return c.publishes_received[qos].get(); }),
+                fmt::format("qos=\"{}\"", qos));
+    }
+    for (std::size_t qos = 0; qos < 3; ++qos) {
+        out.add("sluice_publishes_sent_total", "Messages handed to clients and bridges.", MetricKind::counter,
+                sum([&](const Counters& c) { return c.publishes_sent[qos].get(); }),
+                fmt::format("qos=\"{}\"", qos));
+    }
+    for (std::size_t i = 0; i < core::drop_reason_count; ++i) {
+        out.add("sluice_dropped_total", "Messages dropped, by reason.", MetricKind::counter,
+                sum([&](const Counters& c) { return c.drops[i].get(); }),
+                fmt::format("reason=\"{}\"", drop_names[i]));
+    }
+    double longest = 0;
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+        longest = std::max(longest, static_cast<double>(shards.counters(i).turn_ms_max.get()));
+    }
+    out.add("sluice_turn_max_seconds", "The longest turn of an event loop since the start.",
+            MetricKind::gauge, longest / 1000);
+}
+
+void add_store(Samples& out, const store::StoreStats& s) {
+    const auto counter = [&](std::string_view name, std::string_view help, std::uint64_t value) {
+        out.add(name, help, MetricKind::counter, static_cast<double>(value));
+    };
+    counter("sluice_store_commits_total", "Group commits.", s.commits);
+    counter("sluice_store_fsyncs_total", "fsync calls.", s.fsyncs);
+    counter("sluice_store_entries_total", "Ledger entries made durable.", s.entries);
+    counter("sluice_store_written_bytes_total", "Bytes written to the store's files.", s.bytes_written);
+    counter("sluice_store_cancelled_rows_total", "Messages delivered before they had to be written.",
+            s.cancelled_rows);
+    out.add("sluice_store_rows", "Messages kept in the store.", MetricKind::gauge,
+            static_cast<double>(s.rows));
+    out.add("sluice_store_file_bytes", "Size of the store's files.", MetricKind::gauge,
+            static_cast<double>(s.file_bytes));
+    out.add("sluice_store_commit_max_seconds", "The longest commit since the start.", MetricKind::gauge,
+            static_cast<double>(s.commit_us_max) / 1e6);
+    out.add("sluice_store_in_trouble", "1 while the store cannot write.", MetricKind::gauge,
+            s.in_trouble ? 1 : 0);
+}
+
+}  // namespace
+
+std::vector<MetricSample> BrokerStats::metrics() const {
+    Samples out;
+    add_shards(out, shards_);
+    out.add("sluice_retained_messages", "Retained messages.", MetricKind::gauge,
+            static_cast<double>(retained_.size()));
+    add_store(out, store_.stats());
+    return out.take();
+}
+
+std::vector<shard::BridgeStatus> BrokerStats::bridges() const {
+    std::vector<shard::BridgeStatus> all;
+    for (const auto& bridge : bridges_) all.push_back(bridge->status());
+    return all;
+}
+
+shard::Health BrokerStats::health() const {
+    shard::Health health;
+    health.live = live_;
+    health.ready = ready_;
+    if (!live_) health.alarms.emplace_back("broker: a shard does not answer");
+    if (const std::string trouble = shards_.store_trouble(); !trouble.empty()) {
+        health.alarms.push_back("store: commits wait: " + trouble);
+    }
+    for (const std::string& line : damage_) health.alarms.push_back("store: " + line);
+    for (const shard::BridgeStatus& b : bridges()) {
+        if (b.state == shard::BridgeState::stalled) {
+            health.alarms.push_back(
+                fmt::format("bridge '{}': connected, but nothing is confirmed while {} messages wait", b.name,
+                            b.spool_messages));
+        }
+    }
+    return health;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,231 @@
+#include "app/ctl.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "admin/http_client.hpp"
+#include "app/logging.hpp"
+#include "app/table.hpp"
+
+namespace sluice::app {
+namespace {
+
+using nlohmann::json;
+
+constexpr int exit_alarm = 1;
+constexpr int exit_usage_ctl = 2;
+constexpr int exit_no_broker = 3;
+
+/// What ends a command early: a line for the operator.
+struct Failure {
+    std::string line;
+};
+template <class T>
+using Answered = Result<T, Failure>;
+
+struct Command {
+    std::string url = "http://127.0.0.1:9883";
+    bool as_json = false;
+    std::ostream& out;
+};
+
+Answered<std::string> fetch(const Command& command, const std::string& path) {
+    const auto reply = admin::http_get(command.url, path);
+    if (!reply) {
+        return Err{
+            Failure{fmt::format("no broker answers at {}: {} (is sluiced running, and is there an [admin] "
+                                "table in its settings?)",
+                                printable_line(command.url), printable_line(reply.error()))}};
+    }
+    if (reply->status == 200) return reply->body;
+    return Err{Failure{fmt::format("{}{} answers {}: is it the admin port of a sluiced?",
+                                   printable_line(command.url), path, reply->status)}};
+}
+
+Answered<json> fetch_json(const Command& command, const std::string& path) {
+    const auto body = fetch(command, path);
+    if (!body) return Err{body.error()};
+    json parsed = json::parse(*body, nullptr, false);
+    if (parsed.is_object()) return parsed;
+    return Err{Failure{fmt::format("{}{} does not answer with JSON: is it the admin port of a sluiced?",
+                                   printable_line(command.url), path)}};
+}
+
+/// Values of another broker version may be missing or of another type: shown as nothing rather than refused.
+std::string text_of(const json& object, const char* key) {
+    const auto it = object.find(key);
+    return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+double number_of(const json& object, const char* key) {
+    const auto it = object.find(key);
+    return it != object.end() && it->is_number() ? it->get<double>() : 0;
+}
+bool truth_of(const json& object, const char* key) {
+    const auto it = object.find(key);
+    return it != object.end() && it->is_boolean() && it->get<bool>();
+}
+json list_of(const json& object, const char* key) {
+    const auto it = object.find(key);
+    return it != object.end() && it->is_array() ? *it : json::array();
+}
+std::string count_of(const json& object, const char* key) {
+    return fmt::format("{:.0f}", number_of(object, key));
+}
+
+void print(const Command& command, const json& value) {
+    command.out << value.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
+}
+
+void print_health(const Command& command, const json& health) {
+    command.out << fmt::format("sluiced {}: {}, {}\n", printable_line(text_of(health, "version")),
+                               truth_of(health, "live") ? "live" : "NOT LIVE",
+                               truth_of(health, "ready") ? "ready" : "NOT READY");
+    const json alarms = list_of(health, "alarms");
+    if (alarms.empty()) command.out << "no alarms\n";
+    for (const json& alarm : alarms) {
+        command.out << fmt::format("ALARM  {}\n",
+                                   alarm.is_string() ? printable_line(alarm.get<std::string>()) : "?");
+    }
+}
+
+int health_code(const json& health) {
+    return truth_of(health, "live") && list_of(health, "alarms").empty() ? 0 : exit_alarm;
+}
+
+std::string bridges_table(const json& bridges) {
+    using Align = Table::Align;
+    if (bridges.empty()) return "no bridges\n";
+    Table table({{"BRIDGE"},
+                 {"TYPE"},
+                 {"STATE"},
+                 {"WAITING", Align::right},
+                 {"SIZE", Align::right},
+                 {"OLDEST", Align::right},
+                 {"CONFIRMED", Align::right},
+                 {"REFUSED", Align::right},
+                 {"DROPPED", Align::right},
+                 {"REASON"}});
+    for (const json& bridge : bridges) {
+        if (!bridge.is_object()) continue;
+        table.add({text_of(bridge, "name"), text_of(bridge, "type"), text_of(bridge, "state"),
+                   count_of(bridge, "spool_messages"), human_bytes(number_of(bridge, "spool_bytes")),
+                   human_age(number_of(bridge, "oldest_age_s")), count_of(bridge, "confirmed"),
+                   count_of(bridge, "refused"), count_of(bridge, "dropped"), text_of(bridge, "reason")});
+    }
+    return table.render();
+}
+
+/// Every gauge that the broker has, summed over its labels; the bridges have a table of their own.
+std::string gauges_table(const json& metrics) {
+    std::map<std::string, double> sums;
+    for (const json& sample : metrics) {
+        const std::string name = text_of(sample, "name");
+        const bool elsewhere = name.starts_with("sluice_bridge_") || name == "sluice_live" ||
+                               name == "sluice_ready" || name == "sluice_alarms" ||
+                               name == "sluice_build_info";
+        if (text_of(sample, "kind") == "gauge" && !elsewhere) sums[name] += number_of(sample, "value");
+    }
+    if (sums.empty()) return "";
+    Table table({{"GAUGE"}, {"VALUE", Table::Align::right}});
+    for (const auto& [name, sum] : sums) {
+        const bool bytes = name.ends_with("_bytes");
+        table.add({name, bytes ? human_bytes(sum) : fmt::format("{}", sum)});
+    }
+    return table.render();
+}
+
+Answered<int> show_health(const Command& command) {
+    const auto health = fetch_json(command, "/api/v1/health");
+    if (!health) return Err{health.error()};
+    if (command.as_json) {
+        print(command, *health);
+    } else {
+        print_health(command, *health);
+    }
+    return health_code(*health);
+}
+
+Answered<int> show_bridges(const Command& command) {
+    const auto bridges = fetch_json(command, "/api/v1/bridges");
+    if (!bridges) return Err{bridges.error()};
+    if (command.as_json) {
+        print(command, *bridges);
+    } else {
+        command.out << bridges_table(list_of(*bridges, "bridges"));
+    }
+    return 0;
+}
+
+Answered<int> show_metrics(const Command& command) {
+    const auto body = fetch(command, command.as_json ? "/api/v1/metrics" : "/metrics");
+    if (!body) return Err{body.error()};
+    command.out << *body;
+    return 0;
+}
+
+Answered<int> show_status(const Command& command) {
+    const auto health = fetch_json(command, "/api/v1/health");
+    if (!health) return Err{health.error()};
+    const auto bridges = fetch_json(command, "/api/v1/bridges");
+    if (!bridges) return Err{bridges.error()};
+    const auto metrics = fetch_json(command, "/api/v1/metrics");
+    if (!metrics) return Err{metrics.error()};
+    if (command.as_json) {
+        print(command, {{"health", *health},
+                        {"bridges", list_of(*bridges, "bridges")},
+                        {"metrics", list_of(*metrics, "metrics")}});
+        return health_code(*health);
+    }
+    print_health(command, *health);
+    const std::string gauges = gauges_table(list_of(*metrics, "metrics"));
+    if (!gauges.empty()) command.out << '\n' << gauges;
+    command.out << '\n' << bridges_table(list_of(*bridges, "bridges"));
+    return health_code(*health);
+}
+
+}  // namespace
+
+int answer_ctl(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+    Command command{.out = out};
+    Answered<int> (*task)(const Command&) = nullptr;
+
+    CLI::App cli("Asks a running sluiced by its HTTP port.", "sluicectl");
+    cli.require_subcommand(1);
+    cli.fallthrough();
+    cli.set_version_flag("--version", "sluicectl " SLUICE_VERSION);
+    cli.add_option("--url", command.url, "The [admin] address of the broker")->capture_default_str();
+    cli.add_flag("--json", command.as_json, "Print JSON");
+    cli.add_subcommand("status", "Health, gauges and bridges at a glance")->callback([&] {
+        task = show_status;
+    });
+    cli.add_subcommand("health", "Whether all is well; exit code 1 when not")->callback([&] {
+        task = show_health;
+    });
+    auto* bridge = cli.add_subcommand("bridge", "Bridges to upstreams")->require_subcommand(1);
+    bridge->fallthrough();
+    bridge->add_subcommand("list", "Their state, backlog and counts")->callback([&] { task = show_bridges; });
+    cli.add_subcommand("metrics", "All metrics, as Prometheus reads them")->callback([&] {
+        task = show_metrics;
+    });
+    try {
+        cli.parse(argc, argv);
+    } catch (const CLI::CallForHelp&) {
+        out << cli.help();
+        return 0;
+    } catch (const CLI::CallForVersion& version) {
+        out << version.what() << '\n';
+        return 0;
+    } catch (const CLI::ParseError& wrong) {
+        err << "sluicectl: " << wrong.what() << "\nTry: sluicectl --help\n";
+        return exit_usage_ctl;
+    }
+    const auto answered = task(command);
+    if (answered) return *answered;
+    err << "sluicectl: " << answered.error().line << '\n';
+    return exit_no_broker;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,110 @@
+#include "app/run.hpp"
+
+#include <sys/resource.h>
+
+#include <utility>
+
+#include <fmt/format.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "app/systemd.hpp"
+#include "app/wiring.hpp"
+#include "base/log.hpp"
+
+namespace sluice::app {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr auto probe_interval = std::chrono::seconds(5);
+
+/// Each client is a file descriptor; the soft limit that a shell or systemd gives is often 1024.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// main's thread while the broker serves: signals, and a look after the others.
+class Caretaker {
+  public:
+    Caretaker(Wiring& wiring, std::function<void()> reload)
+        : wiring_(wiring),
+          reload_(std::move(reload)),
+          signals_(context_, SIGTERM, SIGINT, SIGHUP),
+          timer_(context_) {
+        const auto period = systemd::watchdog_period();
+        interval_ =
+            period ? std::min<std::chrono::microseconds>(probe_interval, *period / 2) : probe_interval;
+    }
+
+    void serve() {
+        wait_for_signal();
+        look();
+        context_.run();
+    }
+
+  private:
+    void wait_for_signal() {
+        signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+            if (error) return;
+            if (signal != SIGHUP) {
+                log::info(fmt::format("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+                timer_.cancel();
+                return;
+            }
+            systemd::notify_reloading();
+            reload_();
+            systemd::notify_ready("serving");
+            wait_for_signal();
+        });
+    }
+
+    void look() {
+        // systemd restarts us when the signs of life stop, so they stop when any shard does not turn.
+        if (wiring_.probe_liveness()) systemd::notify_watchdog();
+        timer_.expires_after(interval_);
+        timer_.async_wait([this](const boost::system::error_code& error) {
+            if (!error) look();
+        });
+    }
+
+    Wiring& wiring_;
+    std::function<void()> reload_;
+    asio::io_context context_{1};
+    asio::signal_set signals_;
+    asio::steady_timer timer_;
+    std::chrono::microseconds interval_{};
+};
+
+}  // namespace
+
+int run(const Options& options, Config config, const ModuleSource& modules) {
+    raise_descriptor_limit();
+    ::signal(SIGPIPE, SIG_IGN);
+    Wiring wiring(std::move(config), modules);
+    // Before anything is open: a stop that comes during the start must find a handler, and wait for its turn.
+    Caretaker caretaker(wiring, [&] {
+        auto fresh = load_config(options.config_path, modules);
+        if (fresh) return wiring.reload(std::move(fresh).value());
+        for (const ConfigError& error : fresh.error()) log::error("reload: " + to_string(error));
+        log::error("reload: nothing was changed");
+    });
+    if (auto started = wiring.start(); !started) {
+        log::error(started.error());
+        return exit_failed;
+    }
+    log::info("ready");
+    systemd::notify_ready("serving");
+    caretaker.serve();
+    systemd::notify_stopping("stopping");
+    wiring.stop();
+    log::info("stopped");
+    return exit_ok;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,113 @@
+#include "app/shard_set.hpp"
+
+#include <charconv>
+
+#include <pthread.h>
+
+#include <fmt/format.h>
+
+#include "base/hash.hpp"
+#include "base/log.hpp"
+
+namespace sluice::app {
+
+ShardSet::ShardSet(std::size_t count, const shard::SharedParts& parts) {
+    for (std::size_t i = 0; i < count; ++i) {
+        shards_.push_back(std::make_unique<shard::Shard>(static_cast<store::ShardIndex>(i), parts));
+    }
+    std::vector<shard::Mailbox*> boxes;
+    for (const auto& shard : shards_) boxes.push_back(&shard->mailbox());
+    for (const auto& shard : shards_) shard->set_peers(boxes);
+}
+
+ShardSet::~ShardSet() {
+    stop();
+}
+
+std::size_t ShardSet::home_index(std::string_view client_id) const {
+    if (client_id.starts_with(shard::bridge_session_prefix)) {
+        // "$bridge/plant/0/1": the spool of a lane belongs to the shard in its name.
+        std::size_t spool = 0;
+        const std::size_t slash = client_id.rfind('/') + 1;
+        std::from_chars(client_id.data() + slash, client_id.data() + client_id.size(), spool);
+        return spool % shards_.size();
+    }
+    return stable_hash(client_id) % shards_.size();
+}
+
+shard::Inlet& ShardSet::home_of(std::string_view client_id) {
+    return *shards_[home_index(client_id)];
+}
+
+std::size_t ShardSet::connections() const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < shards_.size(); ++i) sum += counters(i).connections.get();
+    return sum;
+}
+
+void ShardSet::restore(const store::Recovered& recovered) {
+    for (const auto& shard : shards_) shard->set_used(recovered.session_key_max, recovered.row_max);
+    for (const store::RecoveredSession& session : recovered.sessions) {
+        shards_[home_index(session.record.client_id)]->restore(session);
+    }
+}
+
+void ShardSet::start() {
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        threads_.emplace_back([this, i] {
+            ::pthread_setname_np(::pthread_self(), fmt::format("shard-{}", i).c_str());
+            shards_[i]->run();
+        });
+    }
+}
+
+void ShardSet::reload(const std::shared_ptr<const auth::Authorizer>& authorizer,
+                      const shard::Limits& limits) {
+    for (const auto& shard : shards_) shard->post_reload(authorizer, limits);
+}
+
+void ShardSet::stop() {
+    if (threads_.empty()) return;
+    for (const auto& shard : shards_) shard->post_stop();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+}
+
+void ShardSet::on_committed(store::ShardIndex shard, store::TurnNumber turn) {
+    shards_[shard]->post_committed(turn);
+}
+
+void ShardSet::on_queue_loaded(store::ShardIndex shard, core::SessionKey session,
+                               std::vector<core::QueueEntry> entries, bool exhausted) {
+    shards_[shard]->post_queue_loaded(session, std::move(entries), exhausted);
+}
+
+void ShardSet::on_store_trouble(const std::string& problem) {
+    {
+        const std::lock_guard lock(trouble_mutex_);
+        if (trouble_ == problem) return;
+        trouble_ = problem;
+    }
+    if (problem.empty()) {
+        log::info("store: writes again");
+    } else {
+        log::error(fmt::format("store: cannot write, acknowledgements wait: {}", problem));
+    }
+}
+
+std::string ShardSet::store_trouble() const {
+    const std::lock_guard lock(trouble_mutex_);
+    return trouble_;
+}
+
+bool ShardSet::probe_liveness() {
+    bool all = true;
+    for (std::size_t i = 0; i < shards_.size(); ++i) all &= counters(i).pings.get() >= pings_asked_;
+    if (all) {
+        ++pings_asked_;
+        for (const auto& shard : shards_) shard->post_ping();
+    }
+    return all;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,168 @@
+#include "app/wiring.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+
+namespace sluice::app {
+namespace {
+
+// Handshakes are what these threads are for; one is enough for two cores, more help only where there are
+// more.
+constexpr std::size_t cores_per_listener_thread = 4;
+
+std::size_t core_count() {
+    return std::max(1U, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+Wiring::~Wiring() {
+    stop();
+}
+
+Result<void, std::string> Wiring::start() {
+    if (auto step = load_auth(config_); !step) return step;
+    if (auto step = open_store(); !step) return step;
+    const std::size_t count = config_.threads == 0 ? core_count() : config_.threads;
+    shards_ = std::make_unique<ShardSet>(
+        count, shard::SharedParts{store_.get(), retained_.get(), authorizer_, config_.limits});
+    shards_->restore(recovered_);
+    stats_ = std::make_unique<BrokerStats>(*shards_, *store_, *retained_, bridges_);
+    stats_->set_damage(recovered_.damage);
+    if (auto step = make_bridges(); !step) return step;
+    // Sockets are taken before anything runs: a port in use must not cost a start of bridges and threads.
+    if (auto step = open_doors(); !step) return step;
+    store_->start(*shards_);
+    shards_->start();
+    start_bridges();
+    if (auto step = start_admin(); !step) return step;
+    listeners_->start();
+    stats_->set_ready(true);
+    recovered_ = {};
+    return {};
+}
+
+Result<void, std::string> Wiring::load_auth(const Config& config) {
+    if (config.auth.password_file.empty()) {
+        authenticator_ = auth::make_open_authenticator();
+    } else {
+        auto loaded = auth::load_password_file(config.auth.password_file);
+        if (!loaded) return Err{loaded.error()};
+        authenticator_ = std::move(loaded).value();
+    }
+    if (config.auth.acl_file.empty()) {
+        authorizer_ = auth::make_allow_all_authorizer();
+        return {};
+    }
+    auto loaded = auth::load_acl_file(config.auth.acl_file);
+    if (!loaded) return Err{loaded.error()};
+    authorizer_ = std::move(loaded).value();
+    return {};
+}
+
+Result<void, std::string> Wiring::open_store() {
+    store::StoreSettings settings;
+    settings.data_dir = config_.data_dir;
+    settings.durability = config_.durability;
+    store_ = store::make_store(settings);
+    auto opened = store_->open();
+    if (!opened) return Err{fmt::format("store: {}", opened.error())};
+    recovered_ = std::move(opened).value();
+    for (const std::string& line : recovered_.damage) log::error("store: " + line);
+    retained_ = std::make_unique<core::RetainedIndex>(config_.limits.retained_messages_max);
+    for (const core::MessagePtr& message : recovered_.retained) (void)retained_->set(message);
+    std::uint64_t waiting = 0;
+    for (const auto& session : recovered_.sessions) waiting += session.queue_messages;
+    log::info(fmt::format("store: {} sessions, {} waiting messages, {} retained", recovered_.sessions.size(),
+                          waiting, recovered_.retained.size()));
+    return {};
+}
+
+Result<void, std::string> Wiring::make_bridges() {
+    for (const bridge::BridgeSettings& settings : config_.bridges) {
+        std::string error;
+        const bridge::ConnectorModule* module = modules_.find_module(settings.type, error);
+        if (!module) return Err{fmt::format("{}: bridge '{}': {}", settings.place, settings.name, error)};
+        auto runner = bridge::BridgeRunner::create(settings, *module, *shards_);
+        if (!runner) return Err{runner.error()};
+        bridges_.push_back(std::move(runner).value());
+    }
+    return {};
+}
+
+void Wiring::start_bridges() {
+    std::vector<std::string> recovered;
+    for (const auto& session : recovered_.sessions) {
+        if (session.record.client_id.starts_with(shard::bridge_session_prefix))
+            recovered.push_back(session.record.client_id);
+    }
+    shard::LinkNumber next = 1;
+    for (const auto& bridge : bridges_) {
+        bridge->start(next, recovered);
+        next += static_cast<shard::LinkNumber>(bridge->link_count());
+    }
+}
+
+listener::Doorkeeping Wiring::doorkeeping() const {
+    return {shards_.get(), authenticator_, authorizer_, config_.limits};
+}
+
+Result<void, std::string> Wiring::open_doors() {
+    listeners_ =
+        std::make_unique<listener::Listeners>(doorkeeping(), 1 + core_count() / cores_per_listener_thread);
+    return listeners_->open(config_.listeners);
+}
+
+Result<void, std::string> Wiring::start_admin() {
+    if (!config_.admin) return {};
+    admin_ = std::make_unique<admin::HttpServer>(*stats_, *config_.admin);
+    auto started = admin_->start();
+    if (!started) return Err{started.error()};
+    log::info(fmt::format("admin: http on {}:{}", config_.admin->address, *started));
+    return {};
+}
+
+void Wiring::stop() {
+    if (stats_) stats_->set_ready(false);
+    if (admin_) admin_->stop();
+    if (listeners_) listeners_->stop();
+    for (const auto& bridge : bridges_) bridge->stop();
+    if (shards_) shards_->stop();
+    if (store_) store_->stop();
+}
+
+void Wiring::reload(Config config) {
+    const auto old_authenticator = authenticator_;
+    const auto old_authorizer = authorizer_;
+    if (auto loaded = load_auth(config); !loaded) {
+        log::error(fmt::format("reload: {}; the old rules stay in force", loaded.error()));
+        authenticator_ = old_authenticator;
+        authorizer_ = old_authorizer;
+    }
+    const bool same_doors = config.listeners == config_.listeners;
+    if (!same_doors) log::warn("reload: a changed [[listener]] takes effect at the next restart");
+    if (config.data_dir != config_.data_dir || config.threads != config_.threads ||
+        config.durability.mode != config_.durability.mode ||
+        config.durability.window != config_.durability.window) {
+        log::warn("reload: changed [broker] and [durability] keys take effect at the next restart");
+    }
+    config_.limits = config.limits;
+    config_.auth = config.auth;
+    for (const std::string& problem : listeners_->reload(doorkeeping(), config_.listeners)) {
+        log::error(fmt::format("reload: {}; the old certificate stays in force", problem));
+    }
+    shards_->reload(authorizer_, config_.limits);
+    log::info("reload: passwords, rights, certificates and limits were read again");
+}
+
+bool Wiring::probe_liveness() {
+    const bool live = shards_->probe_liveness();
+    stats_->set_live(live);
+    return live;
+}
+
+}  // namespace sluice::app

@@ -1,0 +1,60 @@
+#pragma once
+/// Wiring: builds the house bottom up, tears it down top down. The one place that names all concrete classes.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "admin/http_server.hpp"
+#include "app/broker_stats.hpp"
+#include "app/config.hpp"
+#include "app/shard_set.hpp"
+#include "bridge/runner.hpp"
+#include "core/retained_index.hpp"
+#include "listener/listener.hpp"
+
+namespace sluice::app {
+
+class Wiring {
+  public:
+    Wiring(Config config, const ModuleSource& modules) : config_(std::move(config)), modules_(modules) {}
+    ~Wiring();
+
+    /// Opens store, files and sockets and starts all threads; returns when the broker serves. The error is
+    /// one line; whatever was built is torn down by the destructor.
+    Result<void, std::string> start();
+    /// In order: doors, bridges, connections, store. Everything acknowledged is durable when it returns.
+    void stop();
+
+    /// Applies what may change without dropping clients: rights, passwords, certificates, limits. Says in the
+    /// log what needs a restart.
+    void reload(Config config);
+    /// Asks the shards for a sign of life; false when one has not given the last one. Call every few seconds,
+    /// from one thread.
+    bool probe_liveness();
+    /// Of the listeners in the order of the settings; tells what "port = 0" became. After start().
+    std::vector<std::uint16_t> ports() const { return listeners_->ports(); }
+
+  private:
+    Result<void, std::string> open_store();
+    Result<void, std::string> load_auth(const Config& config);
+    Result<void, std::string> make_bridges();
+    void start_bridges();
+    Result<void, std::string> open_doors();
+    Result<void, std::string> start_admin();
+    listener::Doorkeeping doorkeeping() const;
+
+    Config config_;
+    ModuleSource modules_;
+    std::unique_ptr<store::Store> store_;
+    store::Recovered recovered_;
+    std::unique_ptr<core::RetainedIndex> retained_;
+    std::shared_ptr<auth::Authenticator> authenticator_;
+    std::shared_ptr<const auth::Authorizer> authorizer_;
+    std::unique_ptr<ShardSet> shards_;
+    std::vector<std::unique_ptr<bridge::BridgeRunner>> bridges_;
+    std::unique_ptr<BrokerStats> stats_;
+    std::unique_ptr<listener::Listeners> listeners_;
+    std::unique_ptr<admin::HttpServer> admin_;
+};
+
+}  // namespace sluice::app
