@@ -1,0 +1,112 @@
+// Every conversation with the broker in this process (one shard, two shards, and with the client's bytes cut
+// in all sorts of ways) and with the real process on its disk.
+#include "conversation.hpp"
+
+#include <gtest/gtest.h>
+
+#include "broker_under_test.hpp"
+#include "player.hpp"
+
+namespace sluice::test {
+namespace {
+
+enum class Way { one_shard, two_shards, bytes, pieces, process };
+
+struct Case {
+    const Conversation* conversation;
+    Way way;
+};
+
+/// What GoogleTest shows beside the name.
+void PrintTo(const Case& one, std::ostream* out) {
+    *out << one.conversation->file << ".json";
+}
+
+std::string name_of(Way way) {
+    switch (way) {
+        case Way::one_shard:
+            return "one_shard";
+        case Way::two_shards:
+            return "two_shards";
+        case Way::bytes:
+            return "byte_by_byte";
+        case Way::pieces:
+            return "in_two_pieces";
+        case Way::process:
+            break;
+    }
+    return "process";
+}
+
+std::vector<std::size_t> whole(std::size_t) {
+    return {};
+}
+
+/// A cut behind every byte; a long payload is the same all over, so only its beginning is cut.
+std::vector<std::size_t> every_byte(std::size_t bytes) {
+    return std::vector<std::size_t>(std::min<std::size_t>(bytes - 1, 600), 1);
+}
+
+std::vector<Case> all_cases() {
+    std::vector<Case> cases;
+    for (const Conversation& one : all_conversations()) {
+        if (!one.restarts) {
+            cases.push_back({&one, Way::one_shard});
+            cases.push_back({&one, Way::two_shards});
+            if (!one.slow) cases.push_back({&one, Way::bytes});
+            if (!one.slow) cases.push_back({&one, Way::pieces});
+        }
+        cases.push_back({&one, Way::process});
+    }
+    return cases;
+}
+
+void hold(const Case& one) {
+    const std::string& limits = one.conversation->limits;
+    const auto play = [&](std::unique_ptr<BrokerUnderTest> broker, Cuts cuts) {
+        Player(*broker, std::move(cuts)).play(*one.conversation);
+        broker->stop();
+    };
+    switch (one.way) {
+        case Way::one_shard:
+            return play(make_memory_broker(1, limits), whole);
+        case Way::two_shards:
+            return play(make_memory_broker(2, limits), whole);
+        case Way::bytes:
+            return play(make_memory_broker(1, limits), every_byte);
+        case Way::pieces:
+            for (const int cut : {0, 1, 2}) {
+                play(make_memory_broker(1, limits), [cut](std::size_t bytes) -> std::vector<std::size_t> {
+                    if (bytes < 2) return {};
+                    return {cut == 0 ? 1 : cut == 1 ? bytes / 2 : bytes - 1};
+                });
+            }
+            return;
+        case Way::process:
+            return play(make_process_broker(2, limits), whole);
+    }
+}
+
+class ConversationTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ConversationTest, Holds) {
+    const Conversation& conversation = *GetParam().conversation;
+    std::string problem;
+    try {
+        hold(GetParam());
+    } catch (const Mismatch& wrong) {
+        problem = wrong.what();
+    }
+    if (conversation.known_broken.empty()) {
+        EXPECT_EQ(problem, "") << conversation.file << ".json: " << conversation.name;
+    } else {
+        EXPECT_NE(problem, "") << "it holds now; take the mark away: " << conversation.known_broken;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ConversationTest, ::testing::ValuesIn(all_cases()), [](const auto& at) {
+    return at.param.conversation->name + "_" + name_of(at.param.way);
+});
+
+}  // namespace
+}  // namespace sluice::test
