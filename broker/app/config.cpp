@@ -1,5 +1,7 @@
 #include "app/config.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -41,6 +43,9 @@ std::string to_string(const ConfigError& error) {
     if (!error.key.empty()) out += fmt::format("key `{}`: ", error.key);
     out += error.problem;
     if (!error.expected.empty()) out += "; " + error.expected;
+    // The parser may quote the file, line breaks and all; an error is one line.
+    std::replace_if(
+        out.begin(), out.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
     return out;
 }
 

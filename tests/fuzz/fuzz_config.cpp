@@ -1,6 +1,6 @@
 /// The settings file: whatever stands in it, there is a Config or a list of one-line errors.
 #include "app/config.hpp"
-#include "unit/app/fake_modules.hpp"
+#include "tests/unit/app/fake_modules.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static const sluice::app::ModuleSource modules = sluice::app::fake_modules();
