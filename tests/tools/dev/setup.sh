@@ -44,6 +44,8 @@ test libclang-rt-$(clang_major)-dev the runtime of both
 peers mosquitto-clients foreign MQTT clients to test with
 peers mosquitto the peer in the benchmark; mosquitto_passwd
 peers rabbitmq-server the AMQP upstream of system tests and the demo
+peers python3-paho-mqtt likewise
+browser chromium MQTT.js over WebSocket, as web pages use it
 peers sqlite3 looks into the store from outside
 peers curl asks the admin API
 lint clang-format the format check
@@ -149,11 +151,31 @@ install_packages() {
     trap stop_child EXIT
 }
 
+# MQTT.js and a browser to run it in: extra, because npm is not everywhere and its registry not always to be reached.
+MQTT_JS=build/npm
+setup_mqtt_js() {
+    local from=tests/system/foreign
+    if [ "$MQTT_JS/installed" -nt "$from/package-lock.json" ]; then return 0; fi
+    if ! command -v npm >/dev/null; then
+        say "left out: MQTT.js as a foreign client, because npm is not here"
+        return 0
+    fi
+    mkdir -p "$MQTT_JS"
+    cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$MQTT_JS/"
+    note "setup: MQTT.js from npm"
+    if ! (cd "$MQTT_JS" && timeout 120 npm ci) >"$MQTT_JS/npm.log" 2>&1; then
+        say "left out: MQTT.js as a foreign client, because npm could not install it (log: $MQTT_JS/npm.log)"
+        return 0
+    fi
+    cmd_setup browser
+    touch "$MQTT_JS/installed"
+}
+
 cmd_setup() {
     local missing name reason purpose
     local -a names=()
     for purpose in "$@"; do
-        [[ $purpose =~ ^(build|test|peers|lint|package)$ ]] || die "setup: no purpose '$purpose' (build, peers, test, lint, package)"
+        [[ $purpose =~ ^(build|test|peers|browser|lint|package)$ ]] || die "setup: no purpose '$purpose' (build, peers, browser, test, lint, package)"
     done
     missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0

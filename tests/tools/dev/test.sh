@@ -155,6 +155,7 @@ cmd_test() {
     fi
     if ((${#CTEST_ARGUMENTS[@]})); then CTEST_ARGUMENTS+=(--no-tests=ignore); else CTEST_ARGUMENTS=(--no-tests=error); fi
     if [[ " ${legs[*]} " == *" lint "* ]]; then cmd_setup build peers test lint; else cmd_setup build peers test; fi
+    setup_mqtt_js
     sanitizer_options
     for leg in "${legs[@]}"; do run_leg "$leg"; done
     finish
