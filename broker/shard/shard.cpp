@@ -51,6 +51,16 @@ void Shard::run() {
     }
 }
 
+bool Shard::run_ready() {
+    owner_.adopt();
+    context_.restart();  // it stops whenever it runs out of work
+    now_read_ = false;
+    int handlers = 0;
+    while (handlers < handlers_per_turn && !stopping_ && context_.poll_one() > 0) ++handlers;
+    end_turn();
+    return handlers > 0;
+}
+
 void Shard::post_stop() {
     mailbox_.post(mail::Stop{});
 }

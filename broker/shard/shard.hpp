@@ -50,6 +50,9 @@ class Shard final : public Inlet, public LinkHost {
 
     /// The thread's life; returns after post_stop().
     void run();
+    /// One turn with what is ready now, on the caller's thread, instead of run(): for tests that decide
+    /// themselves what happens when. False: nothing was ready.
+    bool run_ready();
     /// Any thread: ends all connections, leaves what must be remembered with the store, makes run() return.
     void post_stop();
 
