@@ -1,27 +1,16 @@
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
-#include <cstring>
-
 #include "app/config_sections.hpp"
+#include "net/ip_address.hpp"
 
 namespace sluice::app {
 namespace {
 
-/// Sixteen bytes for both families, IPv4 as ::ffff:a.b.c.d.
-std::optional<in6_addr> parse_address(const std::string& text) {
-    in6_addr v6{};
-    if (::inet_pton(AF_INET6, text.c_str(), &v6) == 1) return v6;
-    in_addr v4{};
-    if (::inet_pton(AF_INET, text.c_str(), &v4) != 1) return {};
-    v6.s6_addr[10] = v6.s6_addr[11] = 0xff;
-    std::memcpy(&v6.s6_addr[12], &v4, 4);
-    return v6;
-}
-
-bool is_any(const in6_addr& address) {
-    return IN6_IS_ADDR_UNSPECIFIED(&address) ||
-           (IN6_IS_ADDR_V4MAPPED(&address) && std::memcmp(&address.s6_addr[12], "\0\0\0\0", 4) == 0);
+/// A scope ("%eth0") says through which network a link-local address is meant; it is not part of the address.
+std::optional<net::IpAddress> parse_address(const std::string& text) {
+    const std::size_t scope = text.find('%');
+    const auto address = net::parse_ip(std::string_view(text).substr(0, scope));
+    if (scope == std::string::npos) return address;
+    const bool may_have_scope = address && address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
+    return may_have_scope && scope + 1 < text.size() ? address : std::nullopt;
 }
 
 }  // namespace
@@ -32,19 +21,15 @@ bool is_ip_address(const std::string& text) {
 
 bool is_loopback_address(const std::string& text) {
     const auto address = parse_address(text);
-    if (!address) return false;
-    if (IN6_IS_ADDR_V4MAPPED(&*address)) return address->s6_addr[12] == 127;
-    return IN6_IS_ADDR_LOOPBACK(&*address);
+    return address && address->is_loopback();
 }
 
 bool addresses_overlap(const std::string& a, const std::string& b) {
     const auto first = parse_address(a.empty() ? "::" : a);
     const auto second = parse_address(b.empty() ? "::" : b);
     if (!first || !second) return false;
-    if (a.empty() || b.empty()) return true;
-    if (std::memcmp(&*first, &*second, sizeof *first) == 0) return true;
-    const bool same_family = bool(IN6_IS_ADDR_V4MAPPED(&*first)) == bool(IN6_IS_ADDR_V4MAPPED(&*second));
-    return same_family && (is_any(*first) || is_any(*second));
+    if (a.empty() || b.empty() || *first == *second) return true;
+    return first->is_v4() == second->is_v4() && (first->is_any() || second->is_any());
 }
 
 }  // namespace sluice::app

@@ -59,6 +59,29 @@ void check_anonymous(ConfigReader& reader, const TomlNode& table, const Listener
                  "expected a loopback address such as 127.0.0.1, or `insecure = true` beside it");
 }
 
+void check_proxy(ConfigReader& reader, const TomlNode& table, const ListenerSettings& listener) {
+    const bool required = listener.proxy_protocol == listener::ProxyProtocol::required;
+    if (table.find("proxy_from") != nullptr && !required) {
+        reader.error(place_of(table, "proxy_from"), "listener.proxy_from",
+                     "is given without the PROXY protocol",
+                     "expected proxy_protocol = \"required\" beside it");
+    }
+    if (table.find("proxy_from") != nullptr && listener.transport == Transport::unix_socket) {
+        reader.error(place_of(table, "proxy_from"), "listener.proxy_from",
+                     "has no meaning for transport \"unix\"", "expected `mode` to say who may connect");
+    }
+    for (const std::string& text : listener.proxy_from) {
+        if (net::parse_network(text)) continue;
+        reader.error(place_of(table, "proxy_from"), "listener.proxy_from",
+                     fmt::format("holds \"{}\", which is neither an IP address nor a network", text),
+                     "expected such as \"192.0.2.7\", \"10.0.0.0/8\" or \"2001:db8::/32\"");
+    }
+    if (required && listener.proxy_from.empty() && !is_local_only(listener)) {
+        reader.warn(place_of(table, "proxy_protocol"), "listener.proxy_protocol",
+                    "lets whoever reaches the port claim any address", "expected `proxy_from` beside it");
+    }
+}
+
 void check_tls(ConfigReader& reader, const TomlNode& table, const net::TlsSettings& tls) {
     const auto need_file = [&](std::string_view key, const std::string& value) {
         // A given but bad value has its own error already; a required row, too.
@@ -138,6 +161,7 @@ void read_listener(ConfigReader& reader, const TomlNode& table, ListenerSettings
         check_tcp(reader, table, listener);
     }
     check_anonymous(reader, table, listener);
+    check_proxy(reader, table, listener);
 }
 
 }  // namespace

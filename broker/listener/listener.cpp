@@ -13,6 +13,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
+#include "net/proxy_header.hpp"
 #include "net/websocket.hpp"
 
 namespace sluice::listener {
@@ -40,24 +41,16 @@ std::string_view name_of(Transport transport) {
     return "";
 }
 
-std::string text_of(const tcp::endpoint& endpoint) {
-    const auto address = endpoint.address();
-    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-        return fmt::format("{}:{}",
-                           asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string(),
-                           endpoint.port());
-    }
-    return address.is_v6() ? fmt::format("[{}]:{}", address.to_string(), endpoint.port())
-                           : fmt::format("{}:{}", address.to_string(), endpoint.port());
-}
-
 }  // namespace
 
 /// One listening socket.
 class Listeners::Door {
   public:
     Door(Listeners& house, asio::io_context& context, ListenerSettings settings)
-        : house_(house), settings_(std::move(settings)), acceptor_(context), pause_(context) {}
+        : house_(house), settings_(std::move(settings)), acceptor_(context), pause_(context) {
+        for (const std::string& text : settings_.proxy_from)
+            if (const auto network = net::parse_network(text)) proxies_.push_back(*network);
+    }
 
     Result<void, std::string> open() {
         if (settings_.tls) {
@@ -148,24 +141,35 @@ class Listeners::Door {
     }
 
     void greet(net::Channel::Socket socket) {
-        std::string peer = "unix";
-        if (settings_.transport != Transport::unix_socket) {
-            error_code error;
-            const stream_protocol::endpoint remote = socket.remote_endpoint(error);
-            if (error) return;  // gone already
-            tcp::endpoint endpoint;
-            std::memcpy(endpoint.data(), remote.data(), std::min(remote.size(), endpoint.capacity()));
-            peer = text_of(endpoint);
-        }
+        error_code error;
+        (void)socket.remote_endpoint(error);
+        if (error) return;  // gone already
         auto& context = static_cast<asio::io_context&>(socket.get_executor().context());
         net::Filters filters;
+        if (settings_.proxy_protocol == ProxyProtocol::required)
+            filters.push_back(net::make_proxy_header_filter());
         if (tls_) filters.push_back(tls_->accept());
         if (settings_.transport == Transport::websocket) filters.push_back(net::make_websocket_filter());
         net::Channel channel(std::move(socket), std::move(filters));
-        channel.identity().address = std::move(peer);
+        if (!may_introduce(channel.identity())) return refuse_stranger(channel.identity());
         auto greeting =
             std::make_shared<Greeting>(context, house_.doorkeeping_, settings_, std::move(channel));
         asio::post(context, [greeting] { greeting->start(); });
+    }
+
+    /// Whether it may come in at all: where only proxies do, it must be one of them.
+    bool may_introduce(const net::PeerIdentity& peer) const {
+        return proxies_.empty() ||
+               (peer.ip && std::any_of(proxies_.begin(), proxies_.end(),
+                                       [&](const auto& n) { return n.contains(*peer.ip); }));
+    }
+    void refuse_stranger(const net::PeerIdentity& peer) {
+        static log::RateLimit limit(1'000);
+        std::uint64_t suppressed = 0;
+        if (!limit.allow(Now::read().mono.time_since_epoch().count(), suppressed)) return;
+        log::warn(
+            fmt::format("listener {}: {} is refused: it is not in `proxy_from` ({} more were held back)",
+                        settings_.place, peer.address, suppressed));
     }
 
     void rest(const error_code& error) {
@@ -183,6 +187,7 @@ class Listeners::Door {
 
     Listeners& house_;
     ListenerSettings settings_;
+    std::vector<net::IpNetwork> proxies_;  ///< empty: anybody
     asio::basic_socket_acceptor<stream_protocol> acceptor_;
     asio::steady_timer pause_;
     std::shared_ptr<net::TlsContext> tls_;

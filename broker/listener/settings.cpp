@@ -5,6 +5,7 @@ namespace sluice::listener {
 std::span<const SettingRow> listener_rows() {
     using enum SettingKind;
     static constexpr std::string_view transport_names[] = {"tcp", "websocket", "unix"};
+    static constexpr std::string_view proxy_names[] = {"none", "required"};
     static constexpr SettingRow rows[] = {
         {"address", text, "",
          "The IP address to listen on, as 127.0.0.1 or ::1; left out: every address of the machine.",
@@ -22,6 +23,15 @@ std::span<const SettingRow> listener_rows() {
         {"insecure", boolean, "false",
          "Says that this listener is meant to be open: allows `anonymous` beyond loopback.",
          bind_setting<&ListenerSettings::insecure>},
+        {"proxy_protocol", choice, "none",
+         "Whether each connection begins with a header of the PROXY protocol, version 1 or 2, as HAProxy and "
+         "load balancers send it: the address in it is then the client's, in the log and for limits. "
+         "\"required\" closes what comes without one; it is never guessed.",
+         bind_setting<&ListenerSettings::proxy_protocol>, 0, 1, proxy_names},
+        {"proxy_from", text_list, "",
+         "The proxies: IP addresses, or networks such as 10.0.0.0/8, that may connect to a listener with "
+         "`proxy_protocol`; empty: anybody who reaches it, and so may claim any address.",
+         bind_setting<&ListenerSettings::proxy_from>},
     };
     return rows;
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/settings.hpp"
 #include "net/tls.hpp"
@@ -10,6 +11,8 @@
 namespace sluice::listener {
 
 enum class Transport : std::uint8_t { tcp, websocket, unix_socket };
+/// There is no "optional": a client that came in directly could then claim any address.
+enum class ProxyProtocol : std::uint8_t { none, required };
 
 struct ListenerSettings {
     std::string address;  ///< IP address; empty: every address of the machine. Not used by "unix"
@@ -18,6 +21,8 @@ struct ListenerSettings {
     Transport transport = Transport::tcp;
     bool anonymous = false;  ///< clients without user name and password are let in
     bool insecure = false;   ///< allows `anonymous` beyond loopback
+    ProxyProtocol proxy_protocol = ProxyProtocol::none;
+    std::vector<std::string> proxy_from;  ///< addresses and networks of the proxies; empty: any
     std::optional<net::TlsSettings> tls;
     std::string place;  ///< "sluice.toml:12", for messages; set by the loader
     /// For reload: `place` counts too.

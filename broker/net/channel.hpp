@@ -29,6 +29,9 @@ class ChannelHandler {
     virtual ~ChannelHandler() = default;
     /// All plain bytes of one read. The view ends with the call: keep what is not whole yet.
     virtual void on_bytes(Bytes plain) = 0;
+    /// The identity has become another: what came first was a PROXY header. Before any other byte is looked
+    /// at.
+    virtual void on_introduced() {}
     /// The connection is gone; one line for the log. The last callback.
     virtual void on_closed(const std::string& why) = 0;
     /// A flush() that could not write everything has been completed: unsent_bytes() is 0 again.

@@ -1,6 +1,5 @@
 #include "net/channel_state.hpp"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,21 +23,6 @@ constexpr std::chrono::seconds grace_max{5};
 // Answers of the filters that wait for the socket: more than a flush leaves behind.
 constexpr std::size_t reply_bytes_max = 256 * 1024;
 
-std::string text_of(const sockaddr_storage& address) {
-    std::array<char, INET6_ADDRSTRLEN> text{};
-    if (address.ss_family == AF_INET) {
-        const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-        ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-        return fmt::format("{}:{}", text.data(), ntohs(v4.sin_port));
-    }
-    if (address.ss_family == AF_INET6) {
-        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-        ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
-        return fmt::format("[{}]:{}", text.data(), ntohs(v6.sin6_port));
-    }
-    return "unix";
-}
-
 int family_of(int fd) {
     sockaddr_storage address{};
     socklen_t size = sizeof(address);
@@ -54,7 +38,8 @@ Channel::State::State(Socket socket, Filters filters)
     sockaddr_storage peer{};
     socklen_t size = sizeof(peer);
     if (socket_.is_open()) ::getpeername(socket_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &size);
-    identity.address = text_of(peer);
+    identity.address = endpoint_text(peer);
+    identity.ip = ip_of(peer);
 }
 
 Channel::State::State(boost::asio::io_context& context, DetachedChannel detached)
@@ -198,7 +183,29 @@ void Channel::State::process(std::size_t inline_bytes) {
     read_more();
 }
 
+// True when the introduction is over: `behind` is what came behind it.
+bool Channel::State::introduce(Bytes wire, ByteBuffer& behind) {
+    Filter& first = *filters_.introduction();
+    ByteBuffer reply;  // it answers nothing
+    if (auto received = first.receive(wire, behind, reply); !received) {
+        fail(received.error().what);
+        return false;
+    }
+    if (!first.ready()) return false;
+    first.identify(identity);
+    filters_.end_introduction();
+    handler_->on_introduced();
+    if (!handler_) return false;
+    note_ready();
+    return !behind.empty();
+}
+
 void Channel::State::deliver(Bytes wire) {
+    ByteBuffer behind;
+    if (filters_.introduction() != nullptr) {
+        if (!introduce(wire, behind)) return;
+        wire = behind;
+    }
     if (filters_.empty()) return handler_->on_bytes(wire);
     ByteBuffer& plain = ThreadBuffers::mine().plain;
     plain.clear();

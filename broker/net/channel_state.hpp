@@ -57,6 +57,7 @@ class Channel::State final : public RefCounted<Channel::State> {
     void process(std::size_t inline_bytes);
     ReadEnd read_now(MutableBytes into, std::size_t& bytes);
     void deliver(Bytes wire);
+    bool introduce(Bytes wire, ByteBuffer& behind);
     void deliver_unread();
     void note_ready();
     void discard_input();

@@ -6,6 +6,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "net/ip_address.hpp"
 
 namespace sluice::net {
 
@@ -17,6 +18,7 @@ struct FilterError {
 /// Who the far end is, as far as the transport knows.
 struct PeerIdentity {
     std::string address;                     ///< "192.0.2.7:51234", "[2001:db8::1]:51234", "unix"
+    std::optional<IpAddress> ip;             ///< of `address`; none for a Unix socket
     std::string tls_version;                 ///< "TLSv1.2", empty without TLS
     std::optional<std::string> common_name;  ///< of a verified client certificate
     std::optional<std::string> subject;      ///< likewise, RFC 4514 text
@@ -38,6 +40,9 @@ class Filter {
     virtual void close(ByteBuffer& wire) = 0;
     /// The handshake is over; application bytes may be sent.
     virtual bool ready() const = 0;
+    /// True for what only says who the far end is and then has no more to do (PROXY header). As soon as it is
+    /// ready() it is asked to identify() and taken out of the chain; only the first may be one.
+    virtual bool introduces() const { return false; }
     /// Fills in what the handshake proved; called once when ready().
     virtual void identify(PeerIdentity& identity) const { (void)identity; }
 };

@@ -1,5 +1,6 @@
 #pragma once
-/// FilterChain: TLS, then WebSocket, as one. The first filter is the one nearest to the wire.
+/// FilterChain: the PROXY header, then TLS, then WebSocket, as one. The first filter is the one nearest to
+/// the wire.
 #include <memory>
 #include <vector>
 
@@ -16,6 +17,11 @@ class FilterChain {
 
     bool empty() const { return filters_.empty(); }
     bool ready() const;
+    /// The first filter while it only introduces the far end; null when there is none, or none any more.
+    Filter* introduction() const {
+        return !filters_.empty() && filters_.front()->introduces() ? filters_.front().get() : nullptr;
+    }
+    void end_introduction() { filters_.erase(filters_.begin()); }
     /// As Filter: `plain` holds what is to be delivered also when an error comes back.
     Result<void, FilterError> receive(Bytes wire, ByteBuffer& plain, ByteBuffer& reply);
     Result<void, FilterError> send(Bytes plain, ByteBuffer& wire);
