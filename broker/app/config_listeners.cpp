@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "app/config_sections.hpp"
+#include "net/ip_address.hpp"
+#include "net/websocket_origin.hpp"
 
 namespace sluice::app {
 namespace {
@@ -79,6 +81,28 @@ void check_proxy(ConfigReader& reader, const TomlNode& table, const ListenerSett
     if (required && listener.proxy_from.empty() && !is_local_only(listener)) {
         reader.warn(place_of(table, "proxy_protocol"), "listener.proxy_protocol",
                     "lets whoever reaches the port claim any address", "expected `proxy_from` beside it");
+    }
+}
+
+void check_websocket(ConfigReader& reader, const TomlNode& table, const ListenerSettings& listener) {
+    for (const char* key : {"origins", "websocket_path"}) {
+        if (table.find(key) == nullptr || listener.transport == Transport::websocket) continue;
+        reader.error(place_of(table, key), fmt::format("listener.{}", key),
+                     "is given without transport \"websocket\"",
+                     "expected transport = \"websocket\" beside it");
+    }
+    for (const std::string& text : listener.origins) {
+        if (net::normalize_origin(text)) continue;
+        reader.error(place_of(table, "origins"), "listener.origins",
+                     fmt::format("holds \"{}\", which is not the origin of a page", text),
+                     "expected such as \"https://dash.example\", without a path; \"null\" or \"*\"");
+    }
+    const std::string& path = listener.websocket_path;
+    const bool legal = path.starts_with('/') && path.find_first_of(" ?#\t\r\n") == std::string::npos;
+    if (!path.empty() && !legal) {
+        reader.error(place_of(table, "websocket_path"), "listener.websocket_path",
+                     "is not the path of a request",
+                     "expected one that begins with a slash, such as \"/mqtt\", without \"?\" or spaces");
     }
 }
 
@@ -162,6 +186,7 @@ void read_listener(ConfigReader& reader, const TomlNode& table, ListenerSettings
     }
     check_anonymous(reader, table, listener);
     check_proxy(reader, table, listener);
+    check_websocket(reader, table, listener);
 }
 
 }  // namespace

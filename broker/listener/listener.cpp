@@ -15,6 +15,7 @@
 #include "base/log.hpp"
 #include "net/proxy_header.hpp"
 #include "net/websocket.hpp"
+#include "net/websocket_origin.hpp"
 
 namespace sluice::listener {
 
@@ -50,6 +51,11 @@ class Listeners::Door {
         : house_(house), settings_(std::move(settings)), acceptor_(context), pause_(context) {
         for (const std::string& text : settings_.proxy_from)
             if (const auto network = net::parse_network(text)) proxies_.push_back(*network);
+        auto rules = std::make_shared<net::WebSocketRules>();
+        rules->path = settings_.websocket_path;
+        for (const std::string& text : settings_.origins)
+            if (auto origin = net::normalize_origin(text)) rules->origins.push_back(std::move(*origin));
+        websocket_ = std::move(rules);
     }
 
     Result<void, std::string> open() {
@@ -149,7 +155,8 @@ class Listeners::Door {
         if (settings_.proxy_protocol == ProxyProtocol::required)
             filters.push_back(net::make_proxy_header_filter());
         if (tls_) filters.push_back(tls_->accept());
-        if (settings_.transport == Transport::websocket) filters.push_back(net::make_websocket_filter());
+        if (settings_.transport == Transport::websocket)
+            filters.push_back(net::make_websocket_filter(websocket_));
         net::Channel channel(std::move(socket), std::move(filters));
         if (!may_introduce(channel.identity())) return refuse_stranger(channel.identity());
         auto greeting =
@@ -188,6 +195,7 @@ class Listeners::Door {
     Listeners& house_;
     ListenerSettings settings_;
     std::vector<net::IpNetwork> proxies_;  ///< empty: anybody
+    std::shared_ptr<const net::WebSocketRules> websocket_;
     asio::basic_socket_acceptor<stream_protocol> acceptor_;
     asio::steady_timer pause_;
     std::shared_ptr<net::TlsContext> tls_;

@@ -32,6 +32,17 @@ std::span<const SettingRow> listener_rows() {
          "The proxies: IP addresses, or networks such as 10.0.0.0/8, that may connect to a listener with "
          "`proxy_protocol`; empty: anybody who reaches it, and so may claim any address.",
          bind_setting<&ListenerSettings::proxy_from>},
+        {"origins", text_list, "",
+         "For transport \"websocket\": the web pages whose scripts may connect, as https://dash.example or "
+         "http://192.0.2.7:8080, \"null\" for pages without an origin, or \"*\" for all; others get 403. "
+         "Empty: "
+         "only pages that come from the host that they connect to (any port), so that a page of the Internet "
+         "cannot use a visitor's browser as its way in. Clients that are no browsers send no origin and are "
+         "not concerned.",
+         bind_setting<&ListenerSettings::origins>},
+        {"websocket_path", text, "",
+         "For transport \"websocket\": the path that clients ask for, as /mqtt; others get 404. Empty: any.",
+         bind_setting<&ListenerSettings::websocket_path>},
     };
     return rows;
 }

@@ -23,6 +23,8 @@ struct ListenerSettings {
     bool insecure = false;   ///< allows `anonymous` beyond loopback
     ProxyProtocol proxy_protocol = ProxyProtocol::none;
     std::vector<std::string> proxy_from;  ///< addresses and networks of the proxies; empty: any
+    std::vector<std::string> origins;     ///< web pages that may connect, transport "websocket"
+    std::string websocket_path;           ///< of the upgrade request; empty: any
     std::optional<net::TlsSettings> tls;
     std::string place;  ///< "sluice.toml:12", for messages; set by the loader
     /// For reload: `place` counts too.

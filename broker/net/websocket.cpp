@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "net/websocket_upgrade.hpp"
+#include "wire/topic.hpp"
 
 namespace sluice::net {
 namespace {
@@ -14,6 +15,7 @@ enum CloseCode : std::uint16_t {
     normal = 1000,
     protocol_error = 1002,
     unsupported_data = 1003,
+    not_text = 1007,
     too_big = 1009
 };
 
@@ -26,7 +28,7 @@ bool may_be_sent(std::uint16_t code) {
 
 class WebSocketFilter final : public Filter {
   public:
-    explicit WebSocketFilter(const WebSocketLimits& limits) : limits_(limits) {}
+    explicit WebSocketFilter(std::shared_ptr<const WebSocketRules> rules) : rules_(std::move(rules)) {}
 
     Result<void, FilterError> receive(Bytes wire, ByteBuffer& plain, ByteBuffer& reply) override;
     Result<void, FilterError> send(Bytes plain, ByteBuffer& wire) override;
@@ -53,7 +55,7 @@ class WebSocketFilter final : public Filter {
     Opcode opcode() const { return static_cast<Opcode>(header_[0] & 15); }
     std::size_t header_bytes() const;
 
-    const WebSocketLimits limits_;
+    const std::shared_ptr<const WebSocketRules> rules_;
     Phase phase_ = Phase::request;
     bool in_message_ = false;  ///< a fragmented message has begun
     bool in_payload_ = false;
@@ -84,7 +86,7 @@ Result<void, FilterError> WebSocketFilter::read_request(Bytes& wire, ByteBuffer&
                                           : "WebSocket: not HTTP at all"}};
     }
     const std::size_t before = kept_.size();
-    const std::size_t room = limits_.request_bytes_max - before;
+    const std::size_t room = rules_->limits.request_bytes_max - before;
     append(kept_, wire.first(std::min(room, wire.size())));
     constexpr std::string_view end = "\r\n\r\n";
     // The end may lie across two reads.
@@ -92,8 +94,8 @@ Result<void, FilterError> WebSocketFilter::read_request(Bytes& wire, ByteBuffer&
     websocket::UpgradeAnswer answer;
     if (at != std::string_view::npos) {
         wire = wire.subspan(at + end.size() - before);
-        answer = websocket::answer_upgrade(as_text(kept_).substr(0, at + end.size()));
-    } else if (kept_.size() < limits_.request_bytes_max) {
+        answer = websocket::answer_upgrade(as_text(kept_).substr(0, at + end.size()), *rules_);
+    } else if (kept_.size() < rules_->limits.request_bytes_max) {
         wire = {};
         return {};
     } else {
@@ -130,7 +132,7 @@ Result<bool, FilterError> WebSocketFilter::read_header(Bytes& wire, ByteBuffer& 
                                     payload_left_ >> 63 != 0;
     if (longer_than_needed)
         return fail(protocol_error, "a frame's length is not encoded as it should be", reply);
-    if (payload_left_ > limits_.frame_bytes_max) return fail(too_big, "a frame is too large", reply);
+    if (payload_left_ > rules_->limits.frame_bytes_max) return fail(too_big, "a frame is too large", reply);
     std::memcpy(mask_.data(), header_.data() + header_size_ - 4, 4);
     payload_at_ = 0;
     in_payload_ = true;
@@ -215,6 +217,8 @@ Result<void, FilterError> WebSocketFilter::answer_close(ByteBuffer& reply) {
     std::uint16_t code = normal;
     if (!kept_.empty()) code = read_u16(kept_.data());
     if (!may_be_sent(code)) return fail(protocol_error, "a close frame with an impossible code", reply);
+    if (kept_.size() > 2 && !wire::is_mqtt_utf8(as_text(Bytes(kept_).subspan(2))))  // RFC 6455, 5.5.1 and 8.1
+        return fail(not_text, "a close frame whose reason is not UTF-8", reply);
     append_close(code, reply);
     phase_ = Phase::closed;
     return Err{FilterError{"closed by the peer"}};
@@ -259,8 +263,13 @@ void WebSocketFilter::close(ByteBuffer& wire) {
 
 }  // namespace
 
-std::unique_ptr<Filter> make_websocket_filter(const WebSocketLimits& limits) {
-    return std::make_unique<WebSocketFilter>(limits);
+std::unique_ptr<Filter> make_websocket_filter(std::shared_ptr<const WebSocketRules> rules) {
+    return std::make_unique<WebSocketFilter>(std::move(rules));
+}
+
+std::unique_ptr<Filter> make_websocket_filter() {
+    static const auto any = std::make_shared<const WebSocketRules>();
+    return make_websocket_filter(any);
 }
 
 }  // namespace sluice::net

@@ -4,6 +4,8 @@
 /// as they come.
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "net/filter.hpp"
 
@@ -14,6 +16,15 @@ struct WebSocketLimits {
     std::uint64_t frame_bytes_max = 256ULL << 20;  ///< of one data frame; MQTT's largest packet
 };
 
-std::unique_ptr<Filter> make_websocket_filter(const WebSocketLimits& limits = {});
+/// Who may open one, and where; shared by the filters of a listener.
+struct WebSocketRules {
+    WebSocketLimits limits;
+    std::string path;                  ///< of the request, "/mqtt"; empty: any
+    std::vector<std::string> origins;  ///< normalized, as may_connect() wants them
+};
+
+/// Extensions (permessage-deflate) are not negotiated.
+std::unique_ptr<Filter> make_websocket_filter(std::shared_ptr<const WebSocketRules> rules);
+std::unique_ptr<Filter> make_websocket_filter();
 
 }  // namespace sluice::net

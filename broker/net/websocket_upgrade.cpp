@@ -6,6 +6,7 @@
 #include <array>
 
 #include "net/tls_compat.hpp"
+#include "net/websocket_origin.hpp"
 
 namespace sluice::net::websocket {
 namespace {
@@ -47,15 +48,19 @@ bool is_token(std::string_view text) {
 
 /// What the upgrade needs of the request.
 struct Request {
-    bool host = false, upgrade = false, connection = false;
+    bool upgrade = false, connection = false;
     bool mqtt = false, mqtt_v31 = false, any_protocol = false;
-    std::string_view version, key;
-    int versions = 0, keys = 0;
+    std::string_view version, key, host, origin;
+    int versions = 0, keys = 0, hosts = 0, origins = 0;
 };
 
 void note_header(std::string_view name, std::string_view value, Request& request) {
     if (equal_ignoring_case(name, "Host")) {
-        request.host = true;
+        request.host = value;
+        ++request.hosts;
+    } else if (equal_ignoring_case(name, "Origin")) {
+        request.origin = value;
+        ++request.origins;
     } else if (equal_ignoring_case(name, "Upgrade")) {
         for_each_element(value, [&](auto e) { request.upgrade |= equal_ignoring_case(e, "websocket"); });
     } else if (equal_ignoring_case(name, "Connection")) {
@@ -114,15 +119,57 @@ std::string accept_key(std::string_view key) {
 
 UpgradeAnswer refuse_upgrade(std::string_view status, std::string fault, std::string_view extra_header) {
     const std::string page = fault + "\n";
-    return {
-        fmt::format(
-            "HTTP/1.1 {}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n{}\r\n{}",
-            status, page.size(), extra_header, page),
-        "WebSocket: " + fault};
+    // A sender of Upgrade names it in Connection too (RFC 7230, 6.7).
+    const std::string_view upgrade = status.starts_with("426") ? "Upgrade, " : "";
+    return {fmt::format("HTTP/1.1 {}\r\nConnection: {}close\r\nContent-Type: text/plain\r\nContent-Length: "
+                        "{}\r\n{}\r\n{}",
+                        status, upgrade, page.size(), extra_header, page),
+            "WebSocket: " + fault};
 }
 
-UpgradeAnswer answer_upgrade(std::string_view request_text) {
-    constexpr std::string_view bad = "400 Bad Request";
+namespace {
+
+constexpr std::string_view bad = "400 Bad Request";
+constexpr std::string_view upgrade_headers = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+
+UpgradeAnswer refuse_origin(std::string_view origin) {
+    auto answer = refuse_upgrade("403 Forbidden", "pages of this origin may not connect");
+    std::string shown(origin.substr(0, 200));
+    for (char& c : shown) {
+        if (c < 0x20 || c > 0x7e) c = '?';
+    }
+    answer.fault = fmt::format("WebSocket: pages of origin '{}' may not connect (listener.origins)", shown);
+    return answer;
+}
+
+std::optional<UpgradeAnswer> judge_request(const Request& request, std::string_view path,
+                                           const WebSocketRules& rules) {
+    if (request.hosts != 1)
+        return refuse_upgrade(bad,
+                              request.hosts == 0 ? "the request has no Host" : "the request has two Hosts");
+    if (!rules.path.empty() && path != rules.path)
+        return refuse_upgrade("404 Not Found", "there is nothing at this path");
+    if (!request.upgrade || !request.connection)
+        return refuse_upgrade("426 Upgrade Required", "this port speaks MQTT over WebSocket, not plain HTTP",
+                              upgrade_headers);
+    if (request.versions != 1 || request.version != "13")
+        return refuse_upgrade("426 Upgrade Required", "WebSocket version 13 is needed", upgrade_headers);
+    // What is no browser sends none, and could send any.
+    if (request.origins > 1) return refuse_upgrade(bad, "the request has two Origins");
+    if (request.origins == 1 && !may_connect(request.origin, request.host, rules.origins))
+        return refuse_origin(request.origin);
+    if (request.keys != 1 || !is_key(request.key))
+        return refuse_upgrade(bad, "the Sec-WebSocket-Key is not valid");
+    // [MQTT-6.0.0-3]
+    if (!request.mqtt && !request.mqtt_v31)
+        return refuse_upgrade(bad, request.any_protocol ? "none of the offered subprotocols is mqtt"
+                                                        : "the client must offer the subprotocol mqtt");
+    return std::nullopt;
+}
+
+}  // namespace
+
+UpgradeAnswer answer_upgrade(std::string_view request_text, const WebSocketRules& rules) {
     const std::size_t line_end = request_text.find("\r\n");
     if (line_end == std::string_view::npos) return refuse_upgrade(bad, "the request is not HTTP");
     const std::string_view line = request_text.substr(0, line_end);
@@ -133,23 +180,13 @@ UpgradeAnswer answer_upgrade(std::string_view request_text) {
     if (line.substr(0, target) != "GET")
         return refuse_upgrade("405 Method Not Allowed", "only GET begins a WebSocket", "Allow: GET\r\n");
     if (line.substr(protocol + 1) != "HTTP/1.1") return refuse_upgrade(bad, "HTTP/1.1 is needed");
+    const std::string_view resource = line.substr(target + 1, protocol - target - 1);
 
     Request request;
     if (!parse_headers(request_text.substr(line_end + 2), request))
         return refuse_upgrade(bad, "a header of the request is malformed");
-    if (!request.host) return refuse_upgrade(bad, "the request has no Host");
-    if (!request.upgrade || !request.connection)
-        return refuse_upgrade("426 Upgrade Required", "this port speaks MQTT over WebSocket, not plain HTTP",
-                              "Upgrade: websocket\r\n");
-    if (request.versions != 1 || request.version != "13")
-        return refuse_upgrade("426 Upgrade Required", "WebSocket version 13 is needed",
-                              "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-    if (request.keys != 1 || !is_key(request.key))
-        return refuse_upgrade(bad, "the Sec-WebSocket-Key is not valid");
-    // [MQTT-6.0.0-3]
-    if (!request.mqtt && !request.mqtt_v31)
-        return refuse_upgrade(bad, request.any_protocol ? "none of the offered subprotocols is mqtt"
-                                                        : "the client must offer the subprotocol mqtt");
+    if (auto refusal = judge_request(request, resource.substr(0, resource.find('?')), rules))
+        return std::move(*refusal);
     // [MQTT-6.0.0-4]; "mqttv3.1" is what old clients call it.
     return {fmt::format("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                         "Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "net/channel.hpp"
+#include "net/websocket_origin.hpp"
 #include "net/websocket_upgrade.hpp"
 #include "tests/unit/net/socket_support.hpp"
 #include "tests/unit/net/tls_support.hpp"
@@ -21,7 +22,7 @@ using ::testing::StartsWith;
 // RFC 6455, section 1.2 and 1.3, with MQTT's subprotocol.
 const std::string request =
     "GET /mqtt HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://example.com\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://server.example.com\r\n"
     "Sec-WebSocket-Protocol: chat, mqtt\r\nSec-WebSocket-Version: 13\r\n\r\n";
 const std::string accepted =
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -35,11 +36,12 @@ std::string with(const std::string& from, const std::string& to) {
 
 /// A filter and what it said.
 struct Session {
-    std::unique_ptr<Filter> filter = make_websocket_filter();
+    std::unique_ptr<Filter> filter;
     ByteBuffer plain_bytes, reply_bytes;
     std::optional<std::string> failed;
 
-    explicit Session(bool open = true) {
+    explicit Session(bool open = true, const WebSocketRules& rules = {})
+        : filter(make_websocket_filter(std::make_shared<const WebSocketRules>(rules))) {
         if (open) get(request);
         if (open) reply_bytes.clear();
     }
@@ -122,6 +124,9 @@ TEST(WebSocketUpgrade, RefusalsAreHttpAndSayWhy) {
         {with("HTTP/1.1", "HTTP/1.0"), "400", "WebSocket: HTTP/1.1 is needed"},
         {"HELLO\r\n\r\n", "400", "WebSocket: the request is not HTTP"},
         {with("Host: server.example.com\r\n", ""), "400", "WebSocket: the request has no Host"},
+        {with("Host: server", "Host: x\r\nHost: server"), "400", "WebSocket: the request has two Hosts"},
+        {with("Origin: http", "Origin: null\r\nOrigin: http"), "400",
+         "WebSocket: the request has two Origins"},
         {with("Upgrade: websocket\r\n", ""), "426",
          "WebSocket: this port speaks MQTT over WebSocket, not plain HTTP"},
         {with("Connection: Upgrade", "Connection: close"), "426",
@@ -148,9 +153,99 @@ TEST(WebSocketUpgrade, RefusalsAreHttpAndSayWhy) {
         session.filter->close(farewell);
         EXPECT_TRUE(farewell.empty());
     }
+    for (const std::string& wire : {with("Version: 13", "Version: 8"), with("Upgrade: websocket\r\n", "")}) {
+        Session session(false);
+        session.get(wire);
+        EXPECT_THAT(session.reply(), HasSubstr("\r\nSec-WebSocket-Version: 13\r\n"));
+        EXPECT_THAT(session.reply(), HasSubstr("\r\nUpgrade: websocket\r\n"));
+        EXPECT_THAT(session.reply(), HasSubstr("\r\nConnection: Upgrade, close\r\n"));
+    }
+}
+
+TEST(WebSocketUpgrade, ExtensionsAreNotNegotiated) {
     Session session(false);
-    session.get(with("Version: 13", "Version: 8"));
-    EXPECT_THAT(session.reply(), HasSubstr("Sec-WebSocket-Version: 13\r\n"));
+    session.get(with("Origin", "Sec-WebSocket-Extensions: permessage-deflate\r\nOrigin"));
+    EXPECT_EQ(session.reply(), accepted);
+    session.get(frame(0xc2, "x"));
+    EXPECT_EQ(session.failed, "WebSocket: a frame has reserved bits set");
+}
+
+TEST(WebSocketUpgrade, PathThatIsAskedFor) {
+    for (const auto& [path, found] :
+         {std::pair{"/mqtt", true}, std::pair{"/mqtt?token=1", true}, std::pair{"/", false},
+          std::pair{"/mqtt/", false}, std::pair{"/Mqtt", false}}) {
+        Session session(false, {.limits = {}, .path = "/mqtt", .origins = {}});
+        session.get(with("/mqtt", path));
+        EXPECT_EQ(session.failed.has_value(), !found) << path;
+        EXPECT_THAT(session.reply(), StartsWith(found ? "HTTP/1.1 101 " : "HTTP/1.1 404 ")) << path;
+    }
+    Session any(false);
+    any.get(with("/mqtt", "/anything/else"));
+    EXPECT_EQ(any.reply(), accepted);
+}
+
+TEST(WebSocketUpgrade, ForeignPageIsRefused) {
+    Session session(false);
+    session.get(with("http://server.example.com", "https://evil.example/\x1b[31m"));
+    EXPECT_EQ(session.failed,
+              "WebSocket: pages of origin 'https://evil.example/?[31m' may not connect (listener.origins)");
+    EXPECT_THAT(session.reply(), StartsWith("HTTP/1.1 403 "));
+    EXPECT_EQ(session.reply().find("evil"), std::string::npos);
+    EXPECT_FALSE(session.filter->ready());
+    Session none(false);
+    none.get(with("Origin: http://server.example.com\r\n", ""));
+    EXPECT_EQ(none.reply(), accepted);
+    Session listed(false, {.limits = {}, .path = "", .origins = {"https://dash.example"}});
+    listed.get(with("http://server.example.com", "https://dash.example"));
+    EXPECT_EQ(listed.reply(), accepted);
+    Session unlisted(false, {.limits = {}, .path = "", .origins = {"https://dash.example"}});
+    unlisted.get(request);
+    EXPECT_THAT(unlisted.reply(), StartsWith("HTTP/1.1 403 "));
+}
+
+TEST(WebSocketOrigin, Normalized) {
+    EXPECT_EQ(normalize_origin("HTTPS://Dash.Example"), "https://dash.example");
+    EXPECT_EQ(normalize_origin("https://dash.example:443"), "https://dash.example");
+    EXPECT_EQ(normalize_origin("http://dash.example:443"), "http://dash.example:443");
+    EXPECT_EQ(normalize_origin("http://[::1]:80"), "http://[::1]");
+    EXPECT_EQ(normalize_origin("chrome-extension://abcdef"), "chrome-extension://abcdef");
+    EXPECT_EQ(normalize_origin("null"), "null");
+    EXPECT_EQ(normalize_origin("*"), "*");
+    for (const char* text :
+         {"", "dash.example", "https://", "://x", "https://x/", "https://x/path", "https://x:", "https://x:y",
+          "https://x:123456", "https://a@x", "https://[::1", "https://[x]", "https://x y", "h ttp://x"})
+        EXPECT_EQ(normalize_origin(text), std::nullopt) << text;
+}
+
+TEST(WebSocketOrigin, WithoutAListOnlyTheSameHost) {
+    const auto may = [](const char* origin, const char* host) { return may_connect(origin, host, {}); };
+    EXPECT_TRUE(may("http://gw.example", "gw.example:8083"));
+    EXPECT_TRUE(may("https://GW.example:8443", "gw.Example:8083"));
+    EXPECT_TRUE(may("http://192.0.2.7", "192.0.2.7:8083"));
+    EXPECT_TRUE(may("http://[2001:db8::1]:8080", "[2001:db8::1]"));
+    EXPECT_TRUE(may("http://localhost:3000", "127.0.0.1:8083"));
+    EXPECT_TRUE(may("http://127.0.0.1", "[::1]:8083"));
+    EXPECT_FALSE(may("https://evil.example", "gw.example"));
+    EXPECT_FALSE(may("https://gw.example.evil.example", "gw.example"));
+    EXPECT_FALSE(may("https://evil.example", "127.0.0.1:8083"));
+    EXPECT_FALSE(may("https://localhost.evil.example", "localhost"));
+    EXPECT_FALSE(may("null", "gw.example"));
+    EXPECT_FALSE(may("", "gw.example"));
+    EXPECT_FALSE(may("*", "gw.example"));
+    EXPECT_FALSE(may("https://gw.example", ""));
+}
+
+TEST(WebSocketOrigin, WithAListOnlyThose) {
+    const std::vector<std::string> list{"https://dash.example", "null"};
+    EXPECT_TRUE(may_connect("https://dash.example", "gw", list));
+    EXPECT_TRUE(may_connect("https://DASH.example:443", "gw", list));
+    EXPECT_TRUE(may_connect("null", "gw", list));
+    EXPECT_FALSE(may_connect("http://dash.example", "gw", list));
+    EXPECT_FALSE(may_connect("https://dash.example:8443", "gw", list));
+    EXPECT_FALSE(may_connect("https://gw", "gw", list));
+    const std::vector<std::string> all{"*"};
+    EXPECT_TRUE(may_connect("https://evil.example", "gw", all));
+    EXPECT_TRUE(may_connect("null", "gw", all));
 }
 
 TEST(WebSocketUpgrade, TheRequestIsBounded) {
@@ -244,6 +339,12 @@ TEST(WebSocketFrames, ViolationsCloseTheConnection) {
          "WebSocket: a frame is too large"},
         {frame(fin_close, "x"), 1002, "WebSocket: a close frame with half a code"},
         {frame(fin_close, "\x03\xed"), 1002, "WebSocket: a close frame with an impossible code"},
+        {frame(fin_close, "\x03\xe8\xc0\xaf"), 1007, "WebSocket: a close frame whose reason is not UTF-8"},
+        {frame(fin_close, "\x03\xe8\xed\xa0\x80"), 1007,
+         "WebSocket: a close frame whose reason is not UTF-8"},
+        {frame(fin_close, "\x03\xe8\xe2\x82"), 1007, "WebSocket: a close frame whose reason is not UTF-8"},
+        {frame(fin_close, "\x03\xe8\xf5\x80\x80\x80"), 1007,
+         "WebSocket: a close frame whose reason is not UTF-8"},
     };
     for (const auto& c : cases) {
         for (const std::size_t chunk : {std::size_t{1}, SIZE_MAX}) {
@@ -266,6 +367,9 @@ TEST(WebSocketFrames, CloseIsAnsweredWithItsCode) {
     session.filter->close(more);
     EXPECT_TRUE(more.empty());
     EXPECT_FALSE(session.filter->send(as_bytes("x"), more).ok());
+    Session reason;
+    reason.get(frame(fin_close, "\x03\xe8\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \xf4\x8f\xbf\xbf"));
+    EXPECT_EQ(reason.reply(), closed_with(1000));
     Session empty;
     empty.get(frame(fin_close, ""));
     EXPECT_EQ(empty.reply(), closed_with(1000));
