@@ -59,7 +59,8 @@ Connection::Connection(Shard& shard, core::SubscriberId id, Admission admission)
       request_problem_information_(admission.request_problem_information),
       receive_maximum_(std::min(admission.receive_maximum, shard.limits().inflight_max)),
       keep_alive_s_(admission.keep_alive_s),
-      packet_bytes_max_(admission.maximum_packet_size) {
+      packet_bytes_max_(admission.maximum_packet_size),
+      out_alias_maximum_(std::min(admission.topic_alias_maximum, shard.limits().topic_alias_out_max)) {
     frames_.set_version(version_);
 }
 
@@ -101,6 +102,12 @@ void Connection::write(Bytes bytes) {
     shard_.mark_dirty(id_);
 }
 
+OutboundAliases* Connection::out_aliases() {
+    if (out_alias_maximum_ == 0) return nullptr;  // [MQTT-3.1.2-27]
+    if (!out_aliases_) out_aliases_ = std::make_unique<OutboundAliases>(out_alias_maximum_);
+    return out_aliases_.get();
+}
+
 Link::Delivered Connection::deliver(const core::Send& send) {
     if (gone_) return Delivered::taken;
     ByteBuffer& out = scratch();
@@ -114,6 +121,8 @@ Link::Delivered Connection::deliver(const core::Send& send) {
         return Delivered::congested;
     }
     const core::Message& message = *send.message;
+    OutboundAliases* aliases = out_aliases();
+    OutboundAliases::Choice alias = aliases ? aliases->choose(message.topic()) : OutboundAliases::Choice{};
     wire::PublishHead head;
     head.version = version_;
     head.qos = send.qos;
@@ -122,13 +131,25 @@ Link::Delivered Connection::deliver(const core::Send& send) {
     head.packet_id = send.packet_id;
     head.expiry_interval_s = message.remaining_expiry_s(shard_.now().wall);
     head.subscription_identifiers = send.subscription_identifiers;
-    std::size_t packet_bytes = 0;
-    const std::size_t first =
-        wire::encode_publish_head(out, head, message.topic().size(), message.properties().size(),
-                                  message.payload().size(), packet_bytes);
+    std::size_t packet_bytes = 0, first = 0;
+    const auto encode = [&] {
+        out.clear();
+        if (alias.alias != 0) head.topic_alias = alias.alias;
+        first = wire::encode_publish_head(out, head, alias.known ? 0 : message.topic().size(),
+                                          message.properties().size(), message.payload().size(),
+                                          packet_bytes);
+    };
+    encode();
+    if (packet_bytes > packet_bytes_max_ && alias.alias != 0 && !alias.known) {
+        // To tell the client an alias costs three bytes that may be too many.
+        alias = {};
+        head.topic_alias.reset();
+        encode();
+    }
     if (packet_bytes > packet_bytes_max_) return Delivered::too_large;  // [MQTT-3.1.2-24]
+    if (aliases) aliases->sent(alias, message.topic());
     channel_.send(Bytes(out).first(first));
-    channel_.send_message_bytes(send.message, as_bytes(message.topic()));
+    if (!alias.known) channel_.send_message_bytes(send.message, as_bytes(message.topic()));
     channel_.send(Bytes(out).subspan(first));
     if (is_v5()) channel_.send_message_bytes(send.message, message.properties());
     channel_.send_message_bytes(send.message, message.payload());

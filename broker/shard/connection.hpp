@@ -7,6 +7,7 @@
 
 #include "net/channel.hpp"
 #include "shard/shard.hpp"
+#include "shard/topic_aliases.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
 #include "wire/frame_reader.hpp"
@@ -98,6 +99,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void fail(const wire::WireError& error);
     void leave(Departure how);
     void write(Bytes bytes);
+    OutboundAliases* out_aliases();
     void pause_if_behind();
     bool is_v5() const { return version_ == wire::Version::v5; }
     Slot& slot() { return shard_.slot(id_); }
@@ -122,6 +124,8 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     std::uint64_t first_ack_ = 0;        ///< cookie of acks_.front()
     std::size_t publishes_pending_ = 0;  ///< acks_ that count
     std::vector<std::string> aliases_;   ///< topic aliases of the client, by alias - 1
+    std::unique_ptr<OutboundAliases> out_aliases_;  ///< ours; none before the first message
+    const std::uint16_t out_alias_maximum_;         ///< 0: the client, or the operator, wants none
 };
 
 }  // namespace sluice::shard

@@ -20,6 +20,7 @@ struct Limits {
         100;  ///< announced: QoS 1 and 2 messages that a client may have unacknowledged
     std::uint16_t inflight_max = 100;        ///< towards a client, at most its own Receive Maximum
     std::uint16_t topic_alias_maximum = 10;  ///< announced: topic aliases a client may use
+    std::uint16_t topic_alias_out_max = 16;  ///< topic aliases that we use, at most what the client allows
     std::uint32_t retained_messages_max = 1000000;
     std::chrono::seconds upstream_ack_timeout{
         30};  ///< routes with ack = "upstream": then the publisher gets an error
