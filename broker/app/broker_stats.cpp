@@ -30,6 +30,12 @@ constexpr ShardMetric shard_metrics[] = {
     {"sluice_sent_bytes_total", "MQTT bytes sent.", MetricKind::counter, &Counters::bytes_sent},
     {"sluice_not_authorized_total", "Publishes and subscriptions refused by the ACL.", MetricKind::counter,
      &Counters::not_authorized},
+    {"sluice_received_packets_total", "MQTT packets received, of any type.", MetricKind::counter,
+     &Counters::packets_received},
+    {"sluice_sent_packets_total", "MQTT packets sent, of any type.", MetricKind::counter,
+     &Counters::packets_sent},
+    {"sluice_publishers_paced_total", "Pauses of clients that published faster than limits.publish_rate_max.",
+     MetricKind::counter, &Counters::publishers_paced},
     {"sluice_protocol_errors_total", "Clients disconnected for breaking the protocol.", MetricKind::counter,
      &Counters::protocol_errors},
     {"sluice_rejected_total", "Publishes refused because a queue was full.", MetricKind::counter,
@@ -41,6 +47,9 @@ constexpr ShardMetric shard_metrics[] = {
 
 constexpr const char* drop_names[core::drop_reason_count] = {
     "offline_qos0", "congested_qos0", "queue_full", "expired", "too_large", "refused_by_receiver"};
+
+constexpr const char* refusal_names[shard::refusal_count] = {"not_authorized", "sys_topic", "topic_bytes",
+                                                             "topic_levels", "subscriptions"};
 
 class Samples {
   public:
@@ -77,6 +86,11 @@ void add_shards(Samples& out, const ShardSet& shards) {
         out.add("sluice_dropped_total", "Messages dropped, by reason.", MetricKind::counter,
                 sum([&](const Counters& c) { return c.drops[i].get(); }),
                 fmt::format("reason=\"{}\"", drop_names[i]));
+    }
+    for (std::size_t i = 0; i < shard::refusal_count; ++i) {
+        out.add("sluice_refused_total", "Publishes and subscriptions refused, by reason.",
+                MetricKind::counter, sum([&](const Counters& c) { return c.refusals[i].get(); }),
+                fmt::format("reason=\"{}\"", refusal_names[i]));
     }
     double longest = 0;
     for (std::size_t i = 0; i < shards.size(); ++i) {

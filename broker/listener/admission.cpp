@@ -4,6 +4,7 @@
 #include <random>
 
 #include "wire/encode.hpp"
+#include "wire/topic.hpp"
 
 namespace sluice::listener {
 
@@ -19,6 +20,15 @@ std::uint32_t wanted_expiry_s(const wire::Connect& connect) {
     if (connect.version == Version::v5)
         return connect.properties.session_expiry_interval_s.value_or(0);  // [MQTT5 3.1.2.11.2]
     return connect.clean_start ? 0 : UINT32_MAX;
+}
+
+/// Null when it may be published to [MQTT5 table 3-1, 0x90].
+const char* refuse_will_topic(std::string_view topic, const shard::Limits& limits) {
+    if (topic.starts_with(shard::sys_prefix)) return "its will is for a topic below $SYS/";
+    if (topic.size() > limits.topic_bytes_max) return "the topic of its will exceeds limits.topic_bytes_max";
+    if (wire::level_count(topic) > limits.topic_levels_max)
+        return "the topic of its will exceeds limits.topic_levels_max";
+    return nullptr;
 }
 
 }  // namespace
@@ -45,6 +55,10 @@ Result<shard::Admission, ConnectRefusal> judge_connect(const wire::Connect& conn
         return Err{ConnectRefusal{
             ReasonCode::bad_authentication_method,
             "authentication method '" + std::string(*p.authentication_method) + "' is not offered"}};
+    }
+    if (connect.will) {
+        if (const char* why = refuse_will_topic(connect.will->topic, limits))
+            return Err{ConnectRefusal{ReasonCode::topic_name_invalid, why}};
     }
     const std::uint32_t wanted = wanted_expiry_s(connect);
     admission.session_expiry_interval_s =

@@ -13,9 +13,6 @@ using wire::WireError;
 
 namespace {
 
-// Answers that may wait for the disk before a client without a Receive Maximum (3.1.1) is read no further.
-constexpr std::size_t acks_waiting_max = 1000;
-
 /// The encoder's scratch space of this thread.
 ByteBuffer& scratch() {
     thread_local ByteBuffer buffer;
@@ -58,7 +55,10 @@ Connection::Connection(Shard& shard, core::SubscriberId id, Admission admission)
       session_expiry_changed_(admission.session_expiry_changed),
       request_problem_information_(admission.request_problem_information),
       receive_maximum_(std::min(admission.receive_maximum, shard.limits().inflight_max)),
-      keep_alive_s_(admission.keep_alive_s),
+      receive_maximum_own_(shard.limits().receive_maximum),
+      alias_maximum_own_(shard.limits().topic_alias_maximum),
+      keep_alive_s_(keep_alive_for(admission.keep_alive_s, shard.limits().keep_alive_max)),
+      keep_alive_changed_(keep_alive_s_ != admission.keep_alive_s),
       packet_bytes_max_(admission.maximum_packet_size),
       out_alias_maximum_(std::min(admission.topic_alias_maximum, shard.limits().topic_alias_out_max)) {
     frames_.set_version(version_);
@@ -69,7 +69,7 @@ std::string Connection::describe() {
 }
 
 void Connection::open(bool session_present) {
-    send_connack(session_present);
+    if (!send_connack(session_present)) return;
     core::Effects& effects = shard_.begin_step();
     session().attach(receive_maximum_, shard_.now(), effects);
     shard_.execute(id_, effects);
@@ -78,27 +78,46 @@ void Connection::open(bool session_present) {
     channel_.start(*this);
 }
 
-void Connection::send_connack(bool session_present) {
+bool Connection::send_connack(bool session_present) {
     wire::Connack connack;
     connack.session_present = session_present;
-    if (is_v5()) {
-        const Limits& limits = shard_.limits();
-        wire::Properties& p = connack.properties;
-        p.receive_maximum = limits.receive_maximum;
-        p.maximum_packet_size = limits.packet_bytes_max;
-        p.topic_alias_maximum = limits.topic_alias_maximum;
-        p.shared_subscription_available = false;
-        if (client_id_assigned_) p.assigned_client_identifier = slot().client_id;  // [MQTT-3.2.2-16]
-        if (session_expiry_changed_) p.session_expiry_interval_s = slot().expiry_interval_s;
-    }
+    wire::Properties& p = connack.properties;
+    p.receive_maximum = receive_maximum_own_;
+    p.maximum_packet_size = shard_.limits().packet_bytes_max;
+    p.topic_alias_maximum = alias_maximum_own_;
+    p.shared_subscription_available = false;
+    if (client_id_assigned_) p.assigned_client_identifier = slot().client_id;  // [MQTT-3.2.2-16]
+    if (session_expiry_changed_) p.session_expiry_interval_s = slot().expiry_interval_s;
+    if (keep_alive_changed_) p.server_keep_alive_s = keep_alive_s_;  // [MQTT-3.1.2-21]
     ByteBuffer& out = scratch();
     wire::encode_connack(out, version_, connack);
+    if (out.size() > packet_bytes_max_) {  // [MQTT-3.1.2-24]
+        // A client that is not told of a Topic Alias Maximum uses none, so this one can be spared.
+        p.topic_alias_maximum.reset();
+        out.clear();
+        wire::encode_connack(out, version_, connack);
+    }
+    if (out.size() > packet_bytes_max_) {
+        log::warn(fmt::format("{} is disconnected: its Maximum Packet Size of {} is too small for CONNACK",
+                              describe(), packet_bytes_max_));
+        channel_.close_after_flush();
+        leave(Departure::with_will);
+        return false;
+    }
     write(out);
+    return true;
 }
 
 void Connection::write(Bytes bytes) {
+    if (bytes.size() > packet_bytes_max_) {  // [MQTT-3.1.2-24]
+        // Whoever waits for this answer waits for ever; but the caller is in the middle of a step.
+        unsendable_ = true;
+        shard_.mark_dirty(id_);
+        return;
+    }
     channel_.send(bytes);
     shard_.counters().bytes_sent.add(bytes.size());
+    shard_.counters().packets_sent.add();
     shard_.mark_dirty(id_);
 }
 
@@ -135,9 +154,9 @@ Link::Delivered Connection::deliver(const core::Send& send) {
     const auto encode = [&] {
         out.clear();
         if (alias.alias != 0) head.topic_alias = alias.alias;
-        first = wire::encode_publish_head(out, head, alias.known ? 0 : message.topic().size(),
-                                          message.properties().size(), message.payload().size(),
-                                          packet_bytes);
+        first =
+            wire::encode_publish_head(out, head, alias.known ? 0 : message.topic().size(),
+                                      message.properties().size(), message.payload().size(), packet_bytes);
     };
     encode();
     if (packet_bytes > packet_bytes_max_ && alias.alias != 0 && !alias.known) {
@@ -154,10 +173,14 @@ Link::Delivered Connection::deliver(const core::Send& send) {
     if (is_v5()) channel_.send_message_bytes(send.message, message.properties());
     channel_.send_message_bytes(send.message, message.payload());
     shard_.counters().bytes_sent.add(packet_bytes);
+    shard_.counters().packets_sent.add();
     return Delivered::taken;
 }
 
 void Connection::flush(Now /*now*/) {
+    if (gone_) return;
+    if (unsendable_)
+        fail({ReasonCode::packet_too_large, "an answer is larger than the client's Maximum Packet Size"});
     if (!gone_) channel_.flush();
 }
 
@@ -168,7 +191,7 @@ void Connection::end(ReasonCode reason) {
     if (is_v5()) {
         ByteBuffer& out = scratch();
         wire::encode_disconnect(out, version_, {.code = reason});
-        channel_.send(out);
+        if (out.size() <= packet_bytes_max_) channel_.send(out);
     }
     channel_.close_after_flush();
 }
@@ -193,30 +216,10 @@ void Connection::fail(const WireError& error) {
             out.clear();
             wire::encode_disconnect(out, version_, {.code = error.code});
         }
-        channel_.send(out);
+        if (out.size() <= packet_bytes_max_) channel_.send(out);
     }
     channel_.close_after_flush();
     leave(Departure::with_will);
-}
-
-void Connection::on_bytes(Bytes plain) {
-    if (gone_) return;
-    last_received_ = shard_.now().mono;
-    shard_.counters().bytes_received.add(plain.size());
-    std::optional<WireError> error;
-    const auto cut = frames_.feed(plain, [&](const wire::Frame& frame) {
-        if (const Step step = handle(frame); !step) error = step.error();
-        return !error && !gone_;
-    });
-    if (!cut && !error) error = cut.error();
-    if (error) fail(*error);
-    if (!gone_) pause_if_behind();
-}
-
-void Connection::pause_if_behind() {
-    if (reading_paused_ || acks_.size() < acks_waiting_max) return;
-    reading_paused_ = true;
-    channel_.pause_reading();
 }
 
 void Connection::on_closed(const std::string& why) {
@@ -283,16 +286,6 @@ Connection::Step Connection::handle_disconnect(const wire::Frame& frame) {
     // Only a normal disconnection discards the will [MQTT-3.14.4-3].
     leave(packet->code == ReasonCode::success ? Departure::clean : Departure::with_will);
     return {};
-}
-
-void Connection::on_keep_alive_due() {
-    // One and a half times the interval [MQTT-3.1.2-22].
-    const auto deadline = last_received_ + Millis(keep_alive_s_ * 1500);
-    if (shard_.now().mono < deadline) {
-        shard_.add_timer(deadline, TimerKind::keep_alive, id_);
-        return;
-    }
-    fail({ReasonCode::keep_alive_timeout, "nothing came within one and a half times the keep-alive"});
 }
 
 }  // namespace sluice::shard

@@ -1,12 +1,16 @@
 #pragma once
 /// Connection: the MQTT server's end of one socket: cuts and judges packets, answers them in order, writes
 /// what its session sends. One per connected client, on the client's home shard.
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "net/channel.hpp"
+#include "shard/refusal.hpp"
 #include "shard/shard.hpp"
+#include "shard/token_bucket.hpp"
 #include "shard/topic_aliases.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
@@ -21,6 +25,8 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     /// Sends CONNACK, attaches the session, begins to read.
     void open(bool session_present);
     void on_keep_alive_due();
+    /// The client may publish again, for all that limits.publish_rate_max says.
+    void on_rate_due();
 
     // Link
     Delivered deliver(const core::Send& send) override;
@@ -34,6 +40,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     struct SubscribeWork {
         std::vector<wire::ReasonCode> codes;
         std::vector<LinkSpec::Wanted> send_retained;
+        const char* why = nullptr;  ///< the Reason String: about the first filter that was refused
     };
     /// Answers leave in the order of the packets they answer [MQTT-4.6.0-2, -3], so the first one waiting
     /// holds the others back.
@@ -42,6 +49,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
         wire::PacketId packet_id = 0;
         bool done = false;
         wire::ReasonCode code = wire::ReasonCode::success;
+        const char* why = nullptr;  ///< the Reason String of a refusal; a literal
         bool routed = false;      ///< a PUBLISH that went its way: the answer tells whether anybody wanted it
         bool counts = false;      ///< against the Receive Maximum we announced
         bool unrecorded = false;  ///< PUBREC whose packet id the session does not have yet
@@ -56,12 +64,28 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     // TicketOwner
     void on_ticket(std::uint64_t cookie, const TicketAnswer& answer) override;
 
+    /// Why nothing is read from the client at present.
+    enum class Pause : std::uint8_t {
+        acks = 1,  ///< too many of its publishes wait for the disk
+        rate = 2,  ///< it publishes faster than limits.publish_rate_max
+    };
+
     Step handle(const wire::Frame& frame);
+    // connection_flow.cpp
+    static std::uint16_t keep_alive_for(std::uint16_t asked_s, std::chrono::seconds longest);
+    void feed(Bytes plain);
+    void pause(Pause why);
+    void resume(Pause why);
+    void release(Pause why);
+    /// Not even what has been read already is handled.
+    bool is_held() const { return (pauses_ & static_cast<std::uint8_t>(Pause::rate)) != 0; }
+    void hold_to_rate();
+    void on_acks_left();
     // connection_publish.cpp
     Step handle_publish(const wire::Frame& frame);
     Step resolve_topic(wire::Publish& packet, std::string_view& topic);
     Step check_receive_maximum(const wire::Publish& packet) const;
-    Step refuse_publish(const wire::Publish& packet, wire::ReasonCode code);
+    Step refuse_publish(const wire::Publish& packet, const Refused& why);
     core::MessagePtr freeze(const wire::Publish& packet, std::string_view topic);
     void accept_qos1(const wire::Publish& packet, const core::MessagePtr& message);
     void accept_qos2(const wire::Publish& packet, const core::MessagePtr& message);
@@ -87,6 +111,13 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void cancel_tickets();
     void send_ready_acks();
     void send_ack(PendingAck& ack);
+    void explain(wire::Properties& properties, const char* why) const;
+    template <class Packet, class Encode>
+    void write_answer(Packet packet, const char* why, Encode&& encode);
+    // connection_refuse.cpp
+    std::optional<Refused> refuse_topic(std::string_view topic) const;
+    std::optional<Refused> refuse_filter(std::string_view filter);
+    void note_refusal(const Refused& refused);
     // connection_subscribe.cpp
     Step handle_subscribe(const wire::Frame& frame);
     wire::ReasonCode subscribe_one(const wire::SubscribeEntry& entry, std::uint32_t identifier,
@@ -95,12 +126,11 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     // connection.cpp
     Step handle_pingreq();
     Step handle_disconnect(const wire::Frame& frame);
-    void send_connack(bool session_present);
+    bool send_connack(bool session_present);
     void fail(const wire::WireError& error);
     void leave(Departure how);
     void write(Bytes bytes);
     OutboundAliases* out_aliases();
-    void pause_if_behind();
     bool is_v5() const { return version_ == wire::Version::v5; }
     Slot& slot() { return shard_.slot(id_); }
     core::Session& session() { return *slot().session; }
@@ -114,16 +144,21 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     const bool client_id_assigned_;
     const bool session_expiry_changed_;
     const bool request_problem_information_;
-    bool gone_ = false;  ///< the session is not ours any more; nothing may be sent or handled
-    bool reading_paused_ = false;
-    const std::uint16_t receive_maximum_;   ///< the client's
-    std::uint16_t keep_alive_s_;            ///< 0: none
-    const std::uint32_t packet_bytes_max_;  ///< the client's Maximum Packet Size
+    bool gone_ = false;        ///< the session is not ours any more; nothing may be sent or handled
+    bool unsendable_ = false;  ///< an answer was larger than the client takes
+    std::uint8_t pauses_ = 0;  ///< of Pause
+    const std::uint16_t receive_maximum_;      ///< the client's
+    const std::uint16_t receive_maximum_own_;  ///< ours, as CONNACK told it: a reload does not change it
+    const std::uint16_t alias_maximum_own_;    ///< likewise
+    const std::uint16_t keep_alive_s_;         ///< 0: none
+    const bool keep_alive_changed_;            ///< the client asked for another one
+    const std::uint32_t packet_bytes_max_;     ///< the client's Maximum Packet Size
     MonoTime last_received_{};
+    TokenBucket rate_;
     Ring<PendingAck> acks_;
-    std::uint64_t first_ack_ = 0;        ///< cookie of acks_.front()
-    std::size_t publishes_pending_ = 0;  ///< acks_ that count
-    std::vector<std::string> aliases_;   ///< topic aliases of the client, by alias - 1
+    std::uint64_t first_ack_ = 0;                   ///< cookie of acks_.front()
+    std::size_t publishes_pending_ = 0;             ///< acks_ that count
+    std::vector<std::string> aliases_;              ///< topic aliases of the client, by alias - 1
     std::unique_ptr<OutboundAliases> out_aliases_;  ///< ours; none before the first message
     const std::uint16_t out_alias_maximum_;         ///< 0: the client, or the operator, wants none
 };

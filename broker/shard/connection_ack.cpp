@@ -74,6 +74,7 @@ void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
             return;
         }
         ack.code = answer.code;
+        if (answer.code == ReasonCode::quota_exceeded) ack.why = "the queue of a receiver is full";
         ack.unrecorded = false;
     } else if (ack.routed && is_v5() && !answer.matched) {
         ack.code = ReasonCode::no_matching_subscribers;
@@ -99,33 +100,54 @@ void Connection::send_ready_acks() {
         if (ack.counts) --publishes_pending_;
         send_ack(ack);
     }
-    if (!gone_ && reading_paused_ && acks_.size() < 500) {
-        reading_paused_ = false;
-        channel_.resume_reading();
+    on_acks_left();
+}
+
+/// A Reason String, for a client that wants to know [MQTT-3.1.2-29].
+void Connection::explain(wire::Properties& properties, const char* why) const {
+    if (why && request_problem_information_ && is_v5()) properties.reason_string = why;
+}
+
+/// `encode(out, packet)`; without the Reason String when that would make it larger than the client takes
+/// [MQTT-3.4.2-2], [MQTT-3.5.2-2], [MQTT-3.9.2-1], [MQTT-3.11.2-1].
+template <class Packet, class Encode>
+void Connection::write_answer(Packet packet, const char* why, Encode&& encode) {
+    thread_local ByteBuffer out;
+    out.clear();
+    explain(packet.properties, why);
+    encode(out, packet);
+    if (out.size() > packet_bytes_max_ && packet.properties.reason_string) {
+        packet.properties.reason_string.reset();
+        out.clear();
+        encode(out, packet);
     }
+    write(out);
 }
 
 void Connection::send_ack(PendingAck& ack) {
-    thread_local ByteBuffer out;
-    out.clear();
     if (ack.type == PacketType::suback) {
-        wire::encode_suback(
-            out, version_,
-            {.packet_id = ack.packet_id, .codes = std::move(ack.work->codes), .properties = {}});
-        write(out);
+        write_answer(
+            wire::Suback{.packet_id = ack.packet_id, .codes = std::move(ack.work->codes), .properties = {}},
+            ack.work->why, [this](ByteBuffer& out, const wire::Suback& packet) {
+                wire::encode_suback(out, version_, packet);
+            });
         for (const LinkSpec::Wanted& wanted : ack.work->send_retained) {
             shard_.send_retained(id_, wanted.filter, wanted.options);
         }
         return;
     }
     if (ack.type == PacketType::unsuback) {
-        wire::encode_unsuback(
-            out, version_,
-            {.packet_id = ack.packet_id, .codes = std::move(ack.work->codes), .properties = {}});
-    } else {
-        wire::encode_ack(out, version_, ack.type, {.packet_id = ack.packet_id, .code = ack.code});
+        write_answer(
+            wire::Unsuback{.packet_id = ack.packet_id, .codes = std::move(ack.work->codes), .properties = {}},
+            ack.work->why, [this](ByteBuffer& out, const wire::Unsuback& packet) {
+                wire::encode_unsuback(out, version_, packet);
+            });
+        return;
     }
-    write(out);
+    write_answer(wire::Ack{.packet_id = ack.packet_id, .code = ack.code, .properties = {}}, ack.why,
+                 [this, &ack](ByteBuffer& out, const wire::Ack& packet) {
+                     wire::encode_ack(out, version_, ack.type, packet);
+                 });
 }
 
 }  // namespace sluice::shard

@@ -20,10 +20,8 @@ Connection::Step Connection::handle_publish(const wire::Frame& frame) {
     if (auto step = check_receive_maximum(*packet); !step) return step;
     std::string_view topic;
     if (auto step = resolve_topic(*packet, topic); !step) return step;
-    if (topic.starts_with("$SYS/") || !shard_.may(auth::Action::publish, slot(), topic)) {
-        shard_.counters().not_authorized.add();
-        return refuse_publish(*packet, ReasonCode::not_authorized);
-    }
+    hold_to_rate();
+    if (const auto refused = refuse_topic(topic)) return refuse_publish(*packet, *refused);
     const core::MessagePtr message = freeze(*packet, topic);
     switch (packet->qos) {
         case QoS::at_most_once:
@@ -54,7 +52,7 @@ core::MessagePtr Connection::freeze(const wire::Publish& packet, std::string_vie
 Connection::Step Connection::check_receive_maximum(const wire::Publish& packet) const {
     if (packet.qos == QoS::at_most_once || !is_v5()) return {};
     const std::size_t open = publishes_pending_ + shard_.slot(id_).session->inbound_qos2_count();
-    if (open < shard_.limits().receive_maximum) return {};
+    if (open < receive_maximum_own_) return {};
     if (packet.qos == QoS::exactly_once && shard_.slot(id_).session->has_inbound(packet.packet_id))
         return {};  // repeated
     return Err{WireError{ReasonCode::receive_maximum_exceeded,
@@ -65,7 +63,7 @@ Connection::Step Connection::resolve_topic(wire::Publish& packet, std::string_vi
     topic = packet.topic;
     const auto alias = packet.properties.topic_alias;
     if (!alias) return {};
-    if (*alias > shard_.limits().topic_alias_maximum) {  // [MQTT-3.2.2-17]
+    if (*alias > alias_maximum_own_) {  // [MQTT-3.2.2-17]
         return Err{WireError{ReasonCode::topic_alias_invalid, "topic alias above the Topic Alias Maximum"}};
     }
     if (aliases_.size() < *alias) aliases_.resize(*alias);
@@ -79,13 +77,15 @@ Connection::Step Connection::resolve_topic(wire::Publish& packet, std::string_vi
     return {};
 }
 
-Connection::Step Connection::refuse_publish(const wire::Publish& packet, ReasonCode code) {
+Connection::Step Connection::refuse_publish(const wire::Publish& packet, const Refused& why) {
+    note_refusal(why);
     // Before version 5 there is no way to say no: the message is acknowledged and goes nowhere
     // [MQTT-3.3.5-2].
     if (packet.qos == QoS::at_most_once) return {};
     const auto type = packet.qos == QoS::at_least_once ? PacketType::puback : PacketType::pubrec;
     PendingAck& ack = ack_at(push_ack(type, packet.packet_id));
-    ack.code = is_v5() ? code : ReasonCode::success;
+    ack.code = is_v5() ? why.code : ReasonCode::success;
+    ack.why = why.text;
     if (packet.qos == QoS::exactly_once && !is_v5()) session().on_publish_qos2(packet.packet_id);
     ack.done = true;
     send_ready_acks();

@@ -7,6 +7,21 @@ namespace sluice::shard {
 using wire::PacketType;
 using wire::ReasonCode;
 
+namespace {
+
+const char* why_no_filter(ReasonCode code) {
+    switch (code) {
+        case ReasonCode::not_authorized:
+            return "no access rule allows to subscribe to a filter";
+        case ReasonCode::topic_filter_invalid:
+            return "a filter is not well formed";
+        default:
+            return nullptr;  // the code says it all
+    }
+}
+
+}  // namespace
+
 Connection::Step Connection::handle_subscribe(const wire::Frame& frame) {
     const auto packet = wire::decode_subscribe(version_, frame.body);
     if (!packet) return Err{packet.error()};
@@ -17,7 +32,14 @@ Connection::Step Connection::handle_subscribe(const wire::Frame& frame) {
     with_ticket(cookie, [&](TicketId ticket) {
         // One code per filter, in their order [MQTT-3.9.3-1].
         for (const wire::SubscribeEntry& entry : packet->entries) {
+            if (const auto refused = refuse_filter(entry.filter)) {
+                note_refusal(*refused);
+                if (!work.why) work.why = refused->text;
+                work.codes.push_back(refused->code);
+                continue;
+            }
             work.codes.push_back(subscribe_one(entry, identifiers.empty() ? 0 : identifiers.front(), work));
+            if (is_error(work.codes.back()) && !work.why) work.why = why_no_filter(work.codes.back());
         }
         // A persistent session's subscription is a promise as well: SUBACK waits for the disk.
         if (session().durable()) shard_.hold_until_commit(ticket);

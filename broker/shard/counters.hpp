@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/effects.hpp"
+#include "shard/refusal.hpp"
 
 namespace sluice::shard {
 
@@ -33,10 +34,13 @@ struct Counters {
     Counter sessions;          ///< now, detached ones included
     Counter subscriptions;     ///< now
     Counter bytes_received, bytes_sent;
+    Counter packets_received, packets_sent;     ///< of any type
     std::array<Counter, 3> publishes_received;  ///< by QoS
     std::array<Counter, 3> publishes_sent;      ///< by QoS
     std::array<Counter, core::drop_reason_count> drops;
-    Counter not_authorized;  ///< publishes and subscriptions refused
+    Counter not_authorized;                       ///< publishes and subscriptions refused
+    std::array<Counter, refusal_count> refusals;  ///< by Refusal
+    Counter publishers_paced;                     ///< pauses for limits.publish_rate_max
     Counter protocol_errors;
     Counter rejected;    ///< publishes answered with quota exceeded
     Counter mail_drops;  ///< QoS 0 that another shard was too far behind for

@@ -11,6 +11,9 @@
 
 namespace sluice::shard {
 
+/// Topics of the broker's own: clients may not publish below this, neither themselves nor by a will.
+constexpr std::string_view sys_prefix = "$SYS/";
+
 struct AdmittedWill {
     core::MessagePtr message;
     std::uint32_t delay_s = 0;

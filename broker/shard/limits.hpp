@@ -25,6 +25,11 @@ struct Limits {
     std::chrono::seconds upstream_ack_timeout{
         30};  ///< routes with ack = "upstream": then the publisher gets an error
     std::uint64_t write_buffer_bytes_max = 4ULL << 20;  ///< per connection: QoS 0 is dropped above it
+    std::uint16_t topic_bytes_max = 65535;              ///< of topics and filters
+    std::uint16_t topic_levels_max = 200;               ///< likewise
+    std::uint32_t subscriptions_max = 10000;            ///< per client
+    std::uint32_t publish_rate_max = 0;                 ///< messages per second and client; 0: no limit
+    std::chrono::seconds keep_alive_max{0};             ///< the longest keep-alive; 0: no limit
     std::chrono::seconds connect_timeout{10};  ///< from accept to a whole CONNECT, TLS handshake included
     std::chrono::seconds session_expiry_max{7 * 24 *
                                             3600};  ///< longest that a session outlives its connection

@@ -227,6 +227,9 @@ void Shard::fire(const Timer& timer) {
         case TimerKind::keep_alive:
             if (s.link) static_cast<Connection*>(s.link.get())->on_keep_alive_due();
             break;
+        case TimerKind::publish_rate:
+            if (s.link) static_cast<Connection*>(s.link.get())->on_rate_due();
+            break;
         case TimerKind::session_expiry:
             if (!s.link) discard_session(timer.slot);
             break;

@@ -11,7 +11,7 @@
 
 namespace sluice::shard {
 
-enum class TimerKind : std::uint8_t { keep_alive, session_expiry, will_delay };
+enum class TimerKind : std::uint8_t { keep_alive, session_expiry, will_delay, publish_rate };
 
 struct Timer {
     MonoTime when{};

@@ -1,0 +1,111 @@
+// What comes in, and when it may: keep-alive, and the pauses of a client that is ahead of us.
+#include <fmt/format.h>
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "shard/connection.hpp"
+
+namespace sluice::shard {
+
+using wire::ReasonCode;
+using wire::WireError;
+
+namespace {
+
+// Answers that may wait for the disk before a client without a Receive Maximum (3.1.1) is read no further,
+// and when it is read again.
+constexpr std::size_t acks_waiting_max = 1000;
+constexpr std::size_t acks_waiting_low = 500;
+// A part of a packet is a sign of life when it is at least so large: a long packet on a slow link is, a byte
+// now and then from somebody who wants to stay is not.
+constexpr std::size_t lively_bytes = 512;
+
+}  // namespace
+
+std::uint16_t Connection::keep_alive_for(std::uint16_t asked_s, std::chrono::seconds longest) {
+    if (longest.count() == 0) return asked_s;
+    const auto longest_s = static_cast<std::uint16_t>(longest.count());
+    return asked_s == 0 ? longest_s : std::min(asked_s, longest_s);
+}
+
+void Connection::on_bytes(Bytes plain) {
+    if (gone_) return;
+    shard_.counters().bytes_received.add(plain.size());
+    feed(plain);
+}
+
+void Connection::feed(Bytes plain) {
+    std::optional<WireError> error;
+    bool whole_packet = false;
+    const auto cut = frames_.feed(plain, [&](const wire::Frame& frame) {
+        whole_packet = true;
+        shard_.counters().packets_received.add();
+        if (const Step step = handle(frame); !step) error = step.error();
+        return !error && !gone_ && !is_held();
+    });
+    if (whole_packet || plain.size() >= lively_bytes) last_received_ = shard_.now().mono;
+    if (!cut && !error) error = cut.error();
+    if (error) fail(*error);
+    if (!gone_ && acks_.size() >= acks_waiting_max) pause(Pause::acks);
+}
+
+void Connection::pause(Pause why) {
+    if (pauses_ == 0) channel_.pause_reading();
+    pauses_ |= static_cast<std::uint8_t>(why);
+}
+
+void Connection::resume(Pause why) {
+    const auto bit = static_cast<std::uint8_t>(why);
+    if ((pauses_ & bit) == 0) return;
+    pauses_ = static_cast<std::uint8_t>(pauses_ & ~bit);
+    // What it sent meanwhile is still to be read: silence was ours.
+    last_received_ = shard_.now().mono;
+    if (pauses_ == 0) channel_.resume_reading();
+}
+
+void Connection::on_acks_left() {
+    if (!gone_ && acks_.size() < acks_waiting_low) resume(Pause::acks);
+}
+
+void Connection::hold_to_rate() {
+    const std::uint32_t per_second = shard_.limits().publish_rate_max;
+    if (per_second == 0) return;
+    const Millis wait = rate_.take(shard_.now().mono, per_second);
+    if (wait.count() == 0) return;
+    shard_.counters().publishers_paced.add();
+    static log::RateLimit limit(10'000);
+    std::uint64_t suppressed = 0;
+    if (limit.allow(shard_.now().mono.time_since_epoch().count(), suppressed)) {
+        log::info(
+            fmt::format("{} publishes faster than limits.publish_rate_max ({} per second) and is read "
+                        "more slowly ({} more pauses before)",
+                        describe(), per_second, suppressed));
+    }
+    pause(Pause::rate);
+    shard_.add_timer(shard_.now().mono + wait, TimerKind::publish_rate, id_);
+}
+
+void Connection::on_rate_due() {
+    release(Pause::rate);
+}
+
+void Connection::release(Pause why) {
+    if (gone_ || (pauses_ & static_cast<std::uint8_t>(why)) == 0) return;
+    resume(why);
+    // Packets that came in the same read as the one that was too many.
+    if (!is_held()) feed({});
+}
+
+void Connection::on_keep_alive_due() {
+    // Nobody can be heard while we do not listen.
+    if (pauses_ != 0) last_received_ = shard_.now().mono;
+    // One and a half times the interval [MQTT-3.1.2-22].
+    const auto deadline = last_received_ + Millis(keep_alive_s_ * 1500);
+    if (shard_.now().mono < deadline) {
+        shard_.add_timer(deadline, TimerKind::keep_alive, id_);
+        return;
+    }
+    fail({ReasonCode::keep_alive_timeout, "nothing came within one and a half times the keep-alive"});
+}
+
+}  // namespace sluice::shard
