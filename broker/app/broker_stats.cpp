@@ -42,6 +42,9 @@ constexpr ShardMetric shard_metrics[] = {
      &Counters::rejected},
     {"sluice_mail_dropped_total", "QoS 0 messages dropped because a shard was too far behind.",
      MetricKind::counter, &Counters::mail_drops},
+    {"sluice_shared_handovers_total",
+     "Messages of shared subscriptions that an ended session left to other members.", MetricKind::counter,
+     &Counters::handovers},
     {"sluice_turns_total", "Turns of the event loops.", MetricKind::counter, &Counters::turns},
 };
 

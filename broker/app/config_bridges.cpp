@@ -53,6 +53,10 @@ void read_route(ConfigReader& reader, const TomlNode& table, const bridge::Conne
         reader.error(table.find("from")->place, "bridge.route.from", "is not a topic filter",
                      "expected one such as plant/+/telemetry/#");
     }
+    if (!wire::parse_share(route.from).valid || !wire::parse_share(route.from).group.empty()) {
+        reader.error(table.find("from")->place, "bridge.route.from", "is a shared subscription",
+                     "expected a plain topic filter: each message goes up once as it is");
+    }
     if (route.when.empty()) return;
     const auto condition = bridge::Condition::parse(route.when);
     if (!condition) {

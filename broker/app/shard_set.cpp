@@ -50,6 +50,7 @@ void ShardSet::restore(const store::Recovered& recovered) {
     for (const store::RecoveredSession& session : recovered.sessions) {
         shards_[home_index(session.record.client_id)]->restore(session);
     }
+    for (const auto& shard : shards_) shard->tell_restored();
 }
 
 void ShardSet::start() {

@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "core/message.hpp"
+#include "core/share.hpp"
 #include "core/subscription.hpp"
 
 namespace sluice::core {
@@ -25,6 +26,7 @@ struct QueueTarget {
     wire::QoS qos = wire::QoS::at_least_once;  ///< of this delivery; 1 or 2
     bool retain = false;                       ///< the RETAIN flag of this delivery
     std::vector<std::uint32_t> subscription_identifiers;
+    Share share;  ///< the shared subscription that this copy came by; empty: an ordinary one
 
     friend bool operator==(const QueueTarget&, const QueueTarget&) = default;
 };
@@ -72,6 +74,7 @@ struct StoredWill {
 /// Identity and lifetime of a persistent session; written anew when it changes.
 struct SessionRecord {
     SessionKey key = 0;
+    /// Empty: the session has ended, and what it leaves of shared subscriptions is being given to others.
     std::string client_id;
     std::string user_name;
     std::uint32_t expiry_interval_s = 0;      ///< 0xFFFFFFFF: never
@@ -113,6 +116,7 @@ struct QueueEntry {
     wire::QoS qos = wire::QoS::at_least_once;
     bool retain = false;
     std::vector<std::uint32_t> subscription_identifiers;
+    Share share;  ///< the shared subscription that this copy came by; empty: an ordinary one
 };
 
 }  // namespace sluice::core

@@ -30,9 +30,11 @@ void Session::attach(std::uint16_t send_quota_max, Now now, Effects& effects) {
     send_waiting(now, effects);
 }
 
-void Session::restore(const SaveProgress& progress, std::uint64_t queue_messages, std::uint64_t queue_bytes) {
+void Session::restore(const SaveProgress& progress, std::uint64_t queue_messages, std::uint64_t queue_bytes,
+                      bool queue_shared) {
     behind_messages_ = queue_messages;
     behind_bytes_ = queue_bytes;
+    shared_behind_ = queue_shared;
     inbound_ = progress.inbound_released;
     for (const InflightRecord& record : progress.outbound) {
         if (record.packet_id == 0) continue;
@@ -152,6 +154,7 @@ void Session::enqueue(QueueEntry entry) {
     if (durable() && (behind_messages_ > 0 || loading_ || beyond_window)) {
         ++behind_messages_;
         behind_bytes_ += bytes;
+        shared_behind_ |= static_cast<bool>(entry.share);
         ++offered_since_load_;
         return;
     }

@@ -40,8 +40,10 @@ class Session {
     void attach(std::uint16_t send_quota_max, Now now, Effects& effects);
     /// The far end is gone; what is in flight stays in flight.
     void detach() { attached_ = false; }
-    /// From the store after a restart: what was in flight, and how much waits there.
-    void restore(const SaveProgress& progress, std::uint64_t queue_messages, std::uint64_t queue_bytes);
+    /// From the store after a restart: what was in flight, and how much waits there; `queue_shared`: some of
+    /// it came by shared subscriptions.
+    void restore(const SaveProgress& progress, std::uint64_t queue_messages, std::uint64_t queue_bytes,
+                 bool queue_shared);
     /// Makes a volatile session persistent, or the reverse; only while nothing is queued or in flight for the
     /// old kind.
     void set_key(SessionKey key) { key_ = key; }
@@ -83,6 +85,24 @@ class Session {
     RowId load_after() const { return newest_row_in_memory_; }
     /// load_wanted was executed; on_loaded will follow.
     void load_posted();
+    bool loading() const { return loading_; }
+
+    /// What a session that ends has of shared subscriptions, for other members to get [MQTT5 4.8.2].
+    struct Leftovers {
+        std::vector<QueueEntry> to_others;  ///< what is in memory, in its order
+        /// More may be in the store, in rows behind load_after(); of those, what was in flight:
+        bool behind = false;
+        std::vector<RowId> in_flight_behind;
+    };
+    /// What was sent with QoS 2 stays out of it: nobody else may get that [MQTT-4.8.2-5]. The session is of
+    /// no use afterwards.
+    Leftovers give_up();
+    /// Whether a QoS 1 or 2 message would be sent at once.
+    bool has_send_quota() const {
+        return attached_ && !resend_after_load_ && queued_messages() == 0 && inflight_live_ < send_quota_max_;
+    }
+    /// Whether its queue takes no more without dropping something.
+    bool full() const { return full_for(1); }
 
     /// For the ledger.
     SaveProgress progress() const;
@@ -149,6 +169,7 @@ class Session {
     std::size_t behind_messages_ = 0;  ///< in the store behind queue_
     std::size_t behind_bytes_ = 0;
     std::size_t offered_since_load_ = 0;
+    bool shared_behind_ = false;  ///< some of what is behind came by shared subscriptions
     RowId newest_row_in_memory_ = 0;
     std::vector<wire::PacketId> inbound_;  ///< QoS 2 received, not released; small, so a plain list
 };

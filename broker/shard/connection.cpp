@@ -85,7 +85,6 @@ bool Connection::send_connack(bool session_present) {
     p.receive_maximum = receive_maximum_own_;
     p.maximum_packet_size = shard_.limits().packet_bytes_max;
     p.topic_alias_maximum = alias_maximum_own_;
-    p.shared_subscription_available = false;
     if (client_id_assigned_) p.assigned_client_identifier = slot().client_id;  // [MQTT-3.2.2-16]
     if (session_expiry_changed_) p.session_expiry_interval_s = slot().expiry_interval_s;
     if (keep_alive_changed_) p.server_keep_alive_s = keep_alive_s_;  // [MQTT-3.1.2-21]

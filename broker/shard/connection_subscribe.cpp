@@ -43,15 +43,17 @@ Connection::Step Connection::handle_subscribe(const wire::Frame& frame) {
         }
         // A persistent session's subscription is a promise as well: SUBACK waits for the disk.
         if (session().durable()) shard_.hold_until_commit(ticket);
+        // And until every shard knows the groups that it made.
+        shard_.announce_groups(ticket);
     });
     return {};
 }
 
 ReasonCode Connection::subscribe_one(const wire::SubscribeEntry& entry, std::uint32_t identifier,
                                      SubscribeWork& work) {
-    if (entry.filter.starts_with("$share/")) return ReasonCode::shared_subscriptions_not_supported;
-    if (!wire::is_topic_filter(entry.filter)) return ReasonCode::topic_filter_invalid;
-    if (!shard_.may(auth::Action::subscribe, slot(), entry.filter)) {
+    const wire::ShareName share = wire::parse_share(entry.filter);
+    if (!share.valid || !wire::is_topic_filter(share.filter)) return ReasonCode::topic_filter_invalid;
+    if (!shard_.may(auth::Action::subscribe, slot(), share.filter)) {
         shard_.counters().not_authorized.add();
         return ReasonCode::not_authorized;
     }
@@ -65,7 +67,9 @@ ReasonCode Connection::subscribe_one(const wire::SubscribeEntry& entry, std::uin
     // [MQTT-3.3.1-9, -10, -11]
     const bool wants_retained = entry.retain_handling == wire::RetainHandling::send ||
                                 (entry.retain_handling == wire::RetainHandling::send_if_new && is_new);
-    if (wants_retained) work.send_retained.push_back({std::string(entry.filter), options});
+    // Shared subscriptions get no retained messages [MQTT5 4.8.2].
+    if (wants_retained && share.group.empty())
+        work.send_retained.push_back({std::string(entry.filter), options});
     return static_cast<ReasonCode>(entry.qos);
 }
 

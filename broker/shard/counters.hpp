@@ -43,6 +43,7 @@ struct Counters {
     Counter publishers_paced;                     ///< pauses for limits.publish_rate_max
     Counter protocol_errors;
     Counter rejected;    ///< publishes answered with quota exceeded
+    Counter handovers;   ///< messages of shared subscriptions that an ended session left to other members
     Counter mail_drops;  ///< QoS 0 that another shard was too far behind for
     Counter turns;
     Counter turn_ms_max;  ///< the longest turn

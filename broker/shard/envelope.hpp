@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "auth/auth.hpp"
+#include "core/shared_groups.hpp"
 #include "shard/inlet.hpp"
 #include "shard/limits.hpp"
 #include "store/store.hpp"
@@ -31,9 +32,22 @@ struct Note {
     LinkNumber number;
     LinkNote note;
 };
+/// One copy of a message, for one member of a shared subscription.
+struct ShareOrder {
+    core::Share share;
+    std::vector<std::uint32_t> tried;  ///< shards that had nobody for it
+};
 /// A message that entered on another shard.
 struct Deliver {
     core::MessagePtr message;
+    TicketRef ticket;
+    std::vector<ShareOrder> shares = {};
+    bool shares_only = false;  ///< the other subscriptions have been served
+};
+/// What the members of a shared subscription on that shard come to now.
+struct GroupNews {
+    std::uint32_t shard;
+    core::SharedGroups::News news;
     TicketRef ticket;
 };
 /// A shard has done its part for a ticket of ours.
@@ -64,8 +78,8 @@ struct Stop {};
 
 }  // namespace mail
 
-using Envelope =
-    std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver, mail::Answer,
-                 mail::Publish, mail::Committed, mail::QueueLoaded, mail::Reload, mail::Ping, mail::Stop>;
+using Envelope = std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver,
+                              mail::Answer, mail::Publish, mail::GroupNews, mail::Committed,
+                              mail::QueueLoaded, mail::Reload, mail::Ping, mail::Stop>;
 
 }  // namespace sluice::shard

@@ -22,22 +22,25 @@ void Shard::publish(const core::MessagePtr& message, TicketId ticket) {
     owner_.check();
     const std::size_t before = batch_.size();
     if (message->retain()) retain(message);
-    auto worst = ReasonCode::success;
-    bool matched = false;
-    fan_out(message, ticket, true, worst, matched);
+    Passage passage{.message = message, .local_ticket = ticket, .entered_here = true};
+    fan_out(passage);
+    if (!groups_.empty()) share_out(passage);
+    close_row(passage);
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         if (i == index_) continue;
         if (message->qos() == QoS::at_most_once && peers_[i]->depth() > mail_high_mark) {
             counters_.mail_drops.add();
+            share_orders_[i].clear();
             continue;
         }
         if (ticket != 0) tickets_.add_waits(ticket, 1);
-        outgoing_[i].emplace_back(
-            mail::Deliver{message, ticket == 0 ? TicketRef{} : TicketRef{index_, ticket}});
+        outgoing_[i].emplace_back(mail::Deliver{message,
+                                                ticket == 0 ? TicketRef{} : TicketRef{index_, ticket},
+                                                std::exchange(share_orders_[i], {})});
     }
     if (ticket == 0) return;
     if (batch_.size() > before) hold_until_commit(ticket);
-    tickets_.note(ticket, worst, matched);
+    tickets_.note(ticket, passage.worst, passage.matched);
 }
 
 void Shard::retain(const core::MessagePtr& message) {
@@ -70,10 +73,9 @@ void Shard::collect_matches(const core::MessagePtr& message) {
     }
 }
 
-void Shard::fan_out(const core::MessagePtr& message, TicketId local_ticket, bool entered_here,
-                    ReasonCode& worst, bool& matched) {
+void Shard::fan_out(Passage& passage) {
+    const core::MessagePtr& message = passage.message;
     collect_matches(message);
-    std::ptrdiff_t append_index = -1;
     std::vector<std::uint32_t> identifiers;
     for (std::size_t i = 0; i < matches_.size();) {
         const core::SubscriberId id = matches_[i].id;
@@ -83,7 +85,7 @@ void Shard::fan_out(const core::MessagePtr& message, TicketId local_ticket, bool
         identifiers.clear();
         for (; i < matches_.size() && matches_[i].id == id; ++i) {
             const core::SubscriptionOptions& options = matches_[i].options;
-            if (options.local_only && !entered_here) continue;
+            if (options.local_only && !passage.entered_here) continue;
             if (options.no_local && message->client_id() == s.client_id) continue;  // [MQTT-3.8.3-3]
             if (!wanted || options.qos > best.options.qos) {
                 const bool as_published = wanted && best.options.retain_as_published;
@@ -94,46 +96,57 @@ void Shard::fan_out(const core::MessagePtr& message, TicketId local_ticket, bool
             wanted = true;
         }
         if (!wanted) continue;
-        matched = true;
-        offer_to(best, identifiers, message, local_ticket, append_index, worst);
+        passage.matched = true;
+        if (takes(id, *message)) offer_to(best, identifiers, {}, passage);
     }
-    if (append_index >= 0) ++row_counter_;
+}
+
+bool Shard::takes(core::SubscriberId id, const core::Message& message) const {
+    const Slot& s = slots_[id];
+    if (s.lane) return !s.lane->accepts || s.lane->accepts(message);
+    return may(auth::Action::deliver, s, message.topic());
+}
+
+void Shard::close_row(Passage& passage) {
+    if (passage.append_index < 0) return;
+    passage.append_index = -1;
+    ++row_counter_;
 }
 
 void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& identifiers,
-                     const core::MessagePtr& message, TicketId local_ticket, std::ptrdiff_t& append_index,
-                     ReasonCode& worst) {
+                     const core::Share& share, Passage& passage) {
+    const core::MessagePtr& message = passage.message;
     Slot& s = slots_[match.id];
-    if (s.lane && s.lane->accepts && !s.lane->accepts(*message)) return;
-    if (!s.lane && !may(auth::Action::deliver, s, message->topic())) return;
     core::QueueEntry entry;
     entry.message = message;
     entry.qos = match.options.at_least_once ? QoS::at_least_once
                                             : std::min(message->qos(), match.options.qos);  // [MQTT-3.8.4-8]
     entry.retain = match.options.retain_as_published && message->retain();  // [MQTT-3.3.1-12, -13]
     entry.subscription_identifiers = identifiers;
+    entry.share = share;
     const bool durable = s.session->durable() && entry.qos != QoS::at_most_once;
-    const core::QueueTarget target{s.session->key(), entry.qos, entry.retain, identifiers};
+    const core::QueueTarget target{s.session->key(), entry.qos, entry.retain, identifiers, share};
     const core::RowId row = (row_counter_ + 1) * 256 + index_;
     if (durable) entry.row = row;
 
     core::Effects& effects = begin_step();
     const auto offered = s.session->offer(std::move(entry), now(), effects);
     if (offered == core::Session::Offered::rejected) {
-        worst = std::max(worst, ReasonCode::quota_exceeded);
+        passage.worst = std::max(passage.worst, ReasonCode::quota_exceeded);
         counters_.rejected.add();
     }
     if (durable && offered == core::Session::Offered::sent) {
         // Before the effects: what is settled at once must have been appended first.
-        if (append_index < 0) {
-            append_index = static_cast<std::ptrdiff_t>(batch_.size());
+        if (passage.append_index < 0) {
+            passage.append_index = static_cast<std::ptrdiff_t>(batch_.size());
             batch_.emplace_back(core::AppendMessage{row, message, {}});
         }
-        std::get<core::AppendMessage>(batch_[static_cast<std::size_t>(append_index)])
+        std::get<core::AppendMessage>(batch_[static_cast<std::size_t>(passage.append_index)])
             .targets.push_back(target);
-        if (s.lane && s.lane->ack_upstream && local_ticket != 0) {
-            tickets_.add_waits(local_ticket, 1);
-            s.lane->waiting.insert_or_assign(row, LaneSlot::Waiting{local_ticket, now().mono});
+        s.last_row = row;
+        if (s.lane && s.lane->ack_upstream && passage.local_ticket != 0) {
+            tickets_.add_waits(passage.local_ticket, 1);
+            s.lane->waiting.insert_or_assign(row, LaneSlot::Waiting{passage.local_ticket, now().mono});
         }
     }
     execute(match.id, effects);
@@ -151,6 +164,7 @@ void Shard::execute(core::SubscriberId id, core::Effects& effects) {
     Slot& s = slots_[id];
     for (const core::SettleMessage& settled : effects.settled) batch_.emplace_back(settled);
     if (effects.progress_changed) save_progress(id);
+    if (s.shares > 0) refresh_member(id);
     if (effects.load_wanted) {
         s.session->load_posted();
         loads_.push_back(id);

@@ -70,13 +70,11 @@ SubscriberId Shard::make_slot(std::string client_id, core::SessionKey key, const
 void Shard::discard_session(SubscriberId id) {
     Slot& s = slots_[id];
     if (s.link) depart(id, Departure::taken_over);
+    leave_all_groups(id);
     publish_will(id);  // the end of the session ends the will's delay [MQTT-3.1.3-9]
     for (const auto& [filter, options] : s.subscriptions) tree_.unsubscribe(filter, id);
     counters_.subscriptions.sub(s.subscriptions.size());
-    if (s.session->durable()) {
-        batch_.emplace_back(core::RemoveSession{s.session->key()});
-        by_key_.erase(s.session->key());
-    }
+    end_queue(id);
     by_client_.erase(s.client_id);
     const auto generation = s.generation + 1;
     const bool link_dirty = s.link_dirty;
@@ -94,14 +92,16 @@ void Shard::set_used(core::SessionKey session_key_max, core::RowId row_max) {
 
 void Shard::restore(const store::RecoveredSession& recovered) {
     const core::SessionRecord& record = recovered.record;
+    if (record.client_id.empty()) return restore_leaving(recovered);
     const SubscriberId id = make_slot(record.client_id, record.key, client_bounds());
     Slot& s = slots_[id];
     s.user_name = record.user_name;
     s.expiry_interval_s = record.expiry_interval_s;
     s.disconnected_at = record.disconnected_at;
-    s.session->restore(recovered.progress, recovered.queue_messages, recovered.queue_bytes);
+    s.session->restore(recovered.progress, recovered.queue_messages, recovered.queue_bytes,
+                       recovered.queue_shared);
     for (const core::SaveSubscription& saved : recovered.subscriptions) {
-        tree_.subscribe(saved.filter, id, saved.options);
+        put_subscription(id, saved.filter, saved.options);
         s.subscriptions.emplace(saved.filter, saved.options);
         counters_.subscriptions.add();
     }
@@ -179,6 +179,7 @@ void Shard::depart(SubscriberId id, Departure how) {
     graveyard_.push_back(std::move(s.link));
     ++s.generation;
     s.session->detach();
+    if (s.shares > 0) refresh_member(id);
     if (s.lane) return;
     counters_.connections.sub();
     if (how == Departure::clean) s.will.reset();
@@ -241,7 +242,7 @@ void Shard::fire(const Timer& timer) {
 
 bool Shard::subscribe(SubscriberId id, std::string_view filter, const core::SubscriptionOptions& options) {
     Slot& s = slots_[id];
-    const bool is_new = tree_.subscribe(filter, id, options);
+    const bool is_new = put_subscription(id, filter, options);
     if (is_new) counters_.subscriptions.add();
     const auto it = s.subscriptions.find(filter);
     if (it != s.subscriptions.end() && it->second == options) return is_new;
@@ -253,7 +254,7 @@ bool Shard::subscribe(SubscriberId id, std::string_view filter, const core::Subs
 
 bool Shard::unsubscribe(SubscriberId id, std::string_view filter) {
     Slot& s = slots_[id];
-    if (!tree_.unsubscribe(filter, id)) return false;
+    if (!take_subscription(id, filter)) return false;
     counters_.subscriptions.sub();
     const auto it = s.subscriptions.find(filter);
     if (it != s.subscriptions.end()) s.subscriptions.erase(it);
@@ -295,7 +296,9 @@ void Shard::attach_link(LinkNumber number, std::uint16_t quota) {
 
 void Shard::detach_link(LinkNumber number) {
     const SubscriberId id = lane_slot(number);
-    if (id != UINT32_MAX) slots_[id].session->detach();
+    if (id == UINT32_MAX) return;
+    slots_[id].session->detach();
+    if (slots_[id].shares > 0) refresh_member(id);
 }
 
 void Shard::confirm(LinkNumber number, wire::PacketId packet_id) {
@@ -309,6 +312,9 @@ void Shard::confirm(LinkNumber number, wire::PacketId packet_id) {
 }
 
 void Shard::stop_all() {
+    // What the sessions that end now leave to others must not wander through all of them.
+    for (SubscriberId id = 0; id < slots_.size(); ++id)
+        if (slots_[id].session && slots_[id].expiry_interval_s == 0) leave_all_groups(id);
     for (SubscriberId id = 0; id < slots_.size(); ++id) {
         Slot& s = slots_[id];
         if (!s.session) continue;

@@ -37,6 +37,8 @@ Now Shard::now() {
 void Shard::set_peers(std::vector<Mailbox*> boxes) {
     peers_ = std::move(boxes);
     outgoing_.resize(peers_.size());
+    share_orders_.resize(peers_.size());
+    groups_.set_place(index_, static_cast<std::uint32_t>(peers_.size()));
 }
 
 void Shard::run() {
@@ -118,12 +120,14 @@ void Shard::open_mail(mail::Note& letter) {
 }
 
 void Shard::open_mail(mail::Deliver& letter) {
-    auto worst = wire::ReasonCode::success;
-    bool matched = false;
     const std::size_t before = batch_.size();
-    fan_out(letter.message, 0, false, worst, matched);
+    Passage passage{.message = letter.message};
+    if (!letter.shares_only) fan_out(passage);
+    if (!letter.shares.empty()) accept_shares(letter, passage);
+    close_row(passage);
+    if (!letter.shares.empty() && any_share_orders()) return pass_on(letter, passage, batch_.size() > before);
     if (!letter.ticket) return;
-    const auto answer = [this, ref = letter.ticket, worst, matched] {
+    const auto answer = [this, ref = letter.ticket, worst = passage.worst, matched = passage.matched] {
         outgoing_[ref.shard].emplace_back(mail::Answer{ref.ticket, worst, matched});
     };
     if (batch_.size() > before) {
@@ -156,7 +160,7 @@ void Shard::open_mail(mail::Committed& letter) {
 
 void Shard::open_mail(mail::QueueLoaded& letter) {
     const auto it = by_key_.find(letter.session);
-    if (it == by_key_.end()) return;
+    if (it == by_key_.end()) return on_leaving_loaded(letter);
     core::Effects& effects = begin_step();
     slots_[it->second].session->on_loaded(std::move(letter.entries), letter.exhausted, now(), effects);
     execute(it->second, effects);
@@ -227,12 +231,14 @@ void Shard::tick_lanes() {
 }
 
 void Shard::end_turn() {
-    while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || !loads_.empty()) {
+    while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || !loads_.empty() ||
+           !leaving_loads_.empty()) {
         // A flush may find a client gone, which publishes its will: that belongs into the next round, not to
         // nobody.
         post_ledger();
         flush_links();
     }
+    if (groups_.has_news()) announce_groups(0);
     for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i]->post_all(outgoing_[i]);
     graveyard_.clear();
     counters_.turns.add();
@@ -273,6 +279,7 @@ void Shard::post_ledger() {
                                       session->bounds().window_messages, session->bounds().window_bytes);
     }
     loads_.clear();
+    post_leaving_loads();
 }
 
 void Shard::flush_links() {

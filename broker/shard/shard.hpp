@@ -17,6 +17,7 @@
 
 #include "auth/auth.hpp"
 #include "core/retained_index.hpp"
+#include "core/shared_groups.hpp"
 #include "core/topic_tree.hpp"
 #include "shard/counters.hpp"
 #include "shard/limits.hpp"
@@ -37,7 +38,7 @@ struct SharedParts {
 /// How a connection ended; decides about the will [MQTT-3.1.2-8, -10].
 enum class Departure : std::uint8_t { clean, with_will, taken_over, shutdown };
 
-class Shard final : public Inlet, public LinkHost {
+class Shard final : public Inlet, public LinkHost, private TicketOwner {
   public:
     Shard(store::ShardIndex index, SharedParts parts);
     ~Shard() override;
@@ -47,6 +48,8 @@ class Shard final : public Inlet, public LinkHost {
     /// Numbers of rows and sessions go on above these.
     void set_used(core::SessionKey session_key_max, core::RowId row_max);
     void restore(const store::RecoveredSession& recovered);
+    /// After all restore(): what the other shards must know of it, before anybody can publish.
+    void tell_restored();
 
     /// The thread's life; returns after post_stop().
     void run();
@@ -104,6 +107,9 @@ class Shard final : public Inlet, public LinkHost {
     /// True when the subscription is new. `filter` is valid.
     bool subscribe(core::SubscriberId id, std::string_view filter, const core::SubscriptionOptions& options);
     bool unsubscribe(core::SubscriberId id, std::string_view filter);
+    /// Tells the other shards what has changed in our shared subscriptions; `ticket` (or 0) waits until they
+    /// know it.
+    void announce_groups(TicketId ticket);
     /// The retained messages of one subscription, as its own messages [MQTT-3.3.1-9 to -11].
     void send_retained(core::SubscriberId id, std::string_view filter,
                        const core::SubscriptionOptions& options);
@@ -121,6 +127,23 @@ class Shard final : public Inlet, public LinkHost {
     struct Match {
         core::SubscriberId id;
         core::SubscriptionOptions options;
+    };
+    /// A message on its way through this shard.
+    struct Passage {
+        core::MessagePtr message;
+        TicketId local_ticket = 0;  ///< of a publisher on this shard
+        bool entered_here = false;
+        wire::ReasonCode worst = wire::ReasonCode::success;
+        bool matched = false;
+        std::ptrdiff_t append_index = -1;  ///< in batch_: its row, while receivers may be added to it
+    };
+    /// A session that has ended, while others get what it leaves of its shared subscriptions.
+    struct Leaving {
+        core::RowId after = 0;               ///< what is up to here has been given away
+        std::vector<core::RowId> in_flight;  ///< of what is behind, sorted
+        std::uint32_t foreign_loads = 0;     ///< answers to come that the session itself had asked for
+        std::uint32_t waits = 0;             ///< messages that other shards have not answered yet
+        bool exhausted = true;               ///< nothing is behind any more
     };
     struct HeldTicket {
         store::TurnNumber turn;
@@ -140,6 +163,7 @@ class Shard final : public Inlet, public LinkHost {
     void open_mail(mail::Deliver& letter);
     void open_mail(mail::Answer& letter);
     void open_mail(mail::Publish& letter);
+    void open_mail(mail::GroupNews& letter);
     void open_mail(mail::Committed& letter);
     void open_mail(mail::QueueLoaded& letter);
     void open_mail(mail::Reload& letter);
@@ -161,17 +185,46 @@ class Shard final : public Inlet, public LinkHost {
     void after_commit(std::function<void()> run);
 
     // fan_out.cpp
-    void fan_out(const core::MessagePtr& message, TicketId local_ticket, bool entered_here,
-                 wire::ReasonCode& worst, bool& matched);
+    void fan_out(Passage& passage);
     void collect_matches(const core::MessagePtr& message);
-    void offer_to(const Match& match, const std::vector<std::uint32_t>& identifiers,
-                  const core::MessagePtr& message, TicketId local_ticket, std::ptrdiff_t& append_index,
-                  wire::ReasonCode& worst);
+    /// Whether this subscriber may and wants to have it.
+    bool takes(core::SubscriberId id, const core::Message& message) const;
+    void offer_to(const Match& match, const std::vector<std::uint32_t>& identifiers, const core::Share& share,
+                  Passage& passage);
+    /// No more receivers for its row; the next one gets another.
+    void close_row(Passage& passage);
     void retain(const core::MessagePtr& message);
     /// Who waited for what this step settled, and what they are to be told.
     static std::vector<std::pair<TicketId, wire::ReasonCode>> take_upstream_waits(
         Slot& slot, const core::Effects& effects);
     void deliver(core::SubscriberId id, const core::Send& send);
+
+    // shared.cpp: shared subscriptions
+    /// Into the tree or the groups, by the filter's form, and out of them.
+    bool put_subscription(core::SubscriberId id, std::string_view filter,
+                          const core::SubscriptionOptions& options);
+    bool take_subscription(core::SubscriberId id, std::string_view filter);
+    void leave_all_groups(core::SubscriberId id);
+    void refresh_member(core::SubscriberId id);
+    /// One copy for each shared subscription that matches; those for other shards are left in share_orders_.
+    void share_out(Passage& passage);
+    void place_share(mail::ShareOrder order, Passage& passage);
+    bool give_to_member(const core::Share& share, Passage& passage);
+    void accept_shares(mail::Deliver& letter, Passage& passage);
+    bool any_share_orders() const;
+    void send_share_orders(const core::MessagePtr& message, TicketId ticket);
+    /// Passes on what this shard had nobody for; the ticket (or none) is answered when they all have it.
+    void pass_on(const mail::Deliver& letter, const Passage& passage, bool wrote_ledger);
+    void on_ticket(std::uint64_t cookie, const TicketAnswer& answer) override;
+
+    // handover.cpp: what an ended session leaves to other members
+    void end_queue(core::SubscriberId id);
+    void hand_on(core::SessionKey from, core::QueueEntry& entry);
+    void restore_leaving(const store::RecoveredSession& recovered);
+    void on_leaving_loaded(mail::QueueLoaded& letter);
+    void on_handed_on(core::SessionKey from, core::RowId row);
+    void go_on_leaving(core::SessionKey key);
+    void post_leaving_loads();
 
     // registry.cpp: sessions come and go
     core::SubscriberId find_client(std::string_view client_id) const;
@@ -203,6 +256,18 @@ class Shard final : public Inlet, public LinkHost {
     std::unordered_map<core::SessionKey, core::SubscriberId> by_key_;
     std::unordered_map<LinkNumber, core::SubscriberId> lanes_;
     core::TopicTree tree_;
+    core::SharedGroups groups_;
+    std::vector<std::vector<mail::ShareOrder>> share_orders_;  ///< by shard; of the message at hand
+    std::vector<core::SharedGroups::GroupId> group_matches_;
+    /// What our own tickets are about: mail of other shards that was passed on, and rows of ended sessions.
+    struct HandedRow {
+        core::SessionKey session = 0;
+        core::RowId row = 0;
+    };
+    std::unordered_map<std::uint64_t, std::variant<TicketRef, HandedRow>> errands_;
+    std::uint64_t errand_counter_ = 0;
+    std::unordered_map<core::SessionKey, Leaving> leaving_;
+    std::vector<core::SessionKey> leaving_loads_;
     TicketTable tickets_;
     core::SessionKey session_key_counter_ = 0;
     core::RowId row_counter_ = 0;

@@ -36,6 +36,8 @@ struct Slot {
     std::optional<WallTime> disconnected_at;
     std::map<std::string, core::SubscriptionOptions, std::less<>> subscriptions;
     std::unique_ptr<LaneSlot> lane;
+    std::uint32_t shares = 0;  ///< shared subscriptions among them
+    core::RowId last_row = 0;  ///< the newest one that it was a receiver of
     bool progress_dirty = false;
     bool link_dirty = false;
 };

@@ -16,7 +16,10 @@ Result<Recovered, std::string> MemoryBackend::open(SettleLedger& ledger) {
             one.subscriptions.push_back({key, filter, options});
         for (const core::RowId row : ledger.open_rows(key, 0, SIZE_MAX)) {
             ++one.queue_messages;
-            one.queue_bytes += messages_.at(row).message->body().size();
+            const core::AppendMessage& stored = messages_.at(row);
+            one.queue_bytes += stored.message->body().size();
+            for (const core::QueueTarget& target : stored.targets)
+                one.queue_shared |= target.session == key && target.share;
         }
         out.sessions.push_back(std::move(one));
     }
@@ -68,7 +71,8 @@ IoReport MemoryBackend::read(core::RowId row, core::SessionKey session, core::Qu
     if (found == messages_.end()) return {IoState::missing, "not there"};
     for (const auto& target : found->second.targets) {
         if (target.session != session) continue;
-        entry = {row, found->second.message, target.qos, target.retain, target.subscription_identifiers};
+        entry = {row,           found->second.message,           target.qos,
+                 target.retain, target.subscription_identifiers, target.share};
         return {};
     }
     return {IoState::missing, "not for this session"};

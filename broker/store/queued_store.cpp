@@ -38,7 +38,8 @@ Weight weigh(const std::vector<core::LedgerEntry>& batch) {
 bool fill_from(const core::AppendMessage& append, core::SessionKey session, core::QueueEntry& entry) {
     for (const auto& target : append.targets) {
         if (target.session != session) continue;
-        entry = {append.row, append.message, target.qos, target.retain, target.subscription_identifiers};
+        entry = {append.row,  append.message, target.qos, target.retain, target.subscription_identifiers,
+                 target.share};
         return true;
     }
     return false;

@@ -6,7 +6,7 @@ namespace sluice::store {
 namespace {
 
 constexpr std::size_t checksum_bytes = 4;
-constexpr std::uint8_t flag_retain = 4, flag_identifiers = 8, flags_known = 15;
+constexpr std::uint8_t flag_retain = 4, flag_identifiers = 8, flag_share = 16, flags_known = 31;
 constexpr std::uint8_t progress_format = 1;
 
 void append_varint(ByteBuffer& out, std::uint64_t v) {
@@ -51,6 +51,14 @@ bool read_identifiers(Bytes& in, std::vector<std::uint32_t>& out) {
     return true;
 }
 
+bool read_share(Bytes& in, core::Share& share) {
+    std::uint64_t size = 0;
+    if (!read_varint(in, size) || size == 0 || size > in.size()) return false;
+    share = core::Share(as_text(in.first(size)));
+    in = in.subspan(size);
+    return true;
+}
+
 bool read_inflight(Bytes& in, core::InflightRecord& record) {
     if (!read_varint(in, record.row) || in.size() < 3 || in[2] > 1) return false;
     record.packet_id = read_u16(in.data());
@@ -74,10 +82,16 @@ void TargetsWriter::add(const core::QueueTarget& t) {
     append_varint(out_, t.session);
     const bool identifiers = !t.subscription_identifiers.empty();
     out_.push_back(static_cast<std::uint8_t>(static_cast<unsigned>(t.qos) | (t.retain ? flag_retain : 0U) |
-                                             (identifiers ? flag_identifiers : 0U)));
-    if (!identifiers) return;
-    append_varint(out_, t.subscription_identifiers.size());
-    for (const std::uint32_t id : t.subscription_identifiers) append_varint(out_, id);
+                                             (identifiers ? flag_identifiers : 0U) |
+                                             (t.share ? flag_share : 0U)));
+    if (identifiers) {
+        append_varint(out_, t.subscription_identifiers.size());
+        for (const std::uint32_t id : t.subscription_identifiers) append_varint(out_, id);
+    }
+    if (t.share) {
+        append_varint(out_, t.share.view().size());
+        append(out_, as_bytes(t.share.view()));
+    }
 }
 
 Bytes TargetsWriter::finish(core::RowId row) {
@@ -92,14 +106,17 @@ TargetsReader::TargetsReader(core::RowId row, Bytes run) : damaged_(!checksum_ho
 bool TargetsReader::next(core::QueueTarget& target) {
     if (rest_.empty()) return false;
     target.subscription_identifiers.clear();
+    target.share = {};
     bool fine = read_varint(rest_, target.session) && !rest_.empty();
     if (fine) {
         const std::uint8_t flags = rest_.front();
         rest_ = rest_.subspan(1);
         target.qos = static_cast<wire::QoS>(flags & 3);
         target.retain = (flags & flag_retain) != 0;
-        fine = (flags & 3) != 3 && flags <= flags_known &&
-               ((flags & flag_identifiers) == 0 || read_identifiers(rest_, target.subscription_identifiers));
+        fine =
+            (flags & 3) != 3 && flags <= flags_known &&
+            ((flags & flag_identifiers) == 0 || read_identifiers(rest_, target.subscription_identifiers)) &&
+            ((flags & flag_share) == 0 || read_share(rest_, target.share));
     }
     if (!fine) {
         damaged_ = true;

@@ -12,7 +12,8 @@
 namespace sluice::store {
 
 /// Targets of one message row: checksum u32; then for each target, until the end: session (varint), flags
-/// (bits 0-1 QoS, bit 2 retain, bit 3 identifiers follow), [count (varint), identifiers (varints)].
+/// (bits 0-1 QoS, bit 2 retain, bit 3 identifiers follow, bit 4 a share follows), [count (varint),
+/// identifiers (varints)], [size (varint), "$share/GROUP/FILTER"].
 class TargetsWriter {
   public:
     void start();

@@ -189,8 +189,12 @@ IoReport SqliteBackend::read(core::RowId row, core::SessionKey session, core::Qu
     core::QueueTarget target;
     while (targets.next(target)) {
         if (target.session != session) continue;
-        entry = {row, core::Message::from_body(body), target.qos, target.retain,
-                 std::move(target.subscription_identifiers)};
+        entry = {row,
+                 core::Message::from_body(body),
+                 target.qos,
+                 target.retain,
+                 std::move(target.subscription_identifiers),
+                 std::move(target.share)};
         if (!entry.message) return {IoState::missing, "the body is not a message"};
         return {};
     }

@@ -194,6 +194,7 @@ int SqliteBackend::recover_messages(SettleLedger& ledger, Recovered& out, Findin
             open = true;
             ++session->queue_messages;
             session->queue_bytes += select.u64(2);
+            session->queue_shared |= static_cast<bool>(target.share);
         }
         if (targets.damaged()) {
             if (!open) findings.rows_bad.push_back(row);

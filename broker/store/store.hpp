@@ -41,6 +41,7 @@ struct RecoveredSession {
     core::SaveProgress progress;
     std::uint64_t queue_messages = 0;  ///< not settled, those in flight included
     std::uint64_t queue_bytes = 0;     ///< of message bodies
+    bool queue_shared = false;         ///< some of them came by shared subscriptions
 };
 
 struct Recovered {

@@ -152,6 +152,29 @@ TEST_P(StoreContract, each_receiver_of_a_message_has_its_own_options) {
     EXPECT_EQ(two.entries[0].message->client_id(), "publisher");
 }
 
+TEST_P(StoreContract, a_copy_knows_the_shared_subscription_it_came_by) {
+    core::QueueTarget shared = target(s1);
+    shared.share = core::Share("$share/g/a/+");
+    post(batch(save_session(s1), save_session(s2), append(row_id(1), "m", {shared, target(s2)}),
+               append(row_id(2), "m", {target(s1)})));
+    const auto shares = [this](SessionKey session) {
+        std::vector<std::string> all;
+        for (const auto& entry : load(session).entries) all.emplace_back(entry.share.view());
+        return all;
+    };
+    EXPECT_THAT(shares(s1), ElementsAre("$share/g/a/+", "")) << "before the commit";
+    post_and_wait({});
+    reopen();
+    EXPECT_THAT(shares(s1), ElementsAre("$share/g/a/+", ""));
+    EXPECT_THAT(shares(s2), ElementsAre(""));
+    EXPECT_TRUE(recovered(s1).queue_shared);
+    EXPECT_FALSE(recovered(s2).queue_shared);
+    post_and_wait(batch(core::SettleMessage{s1, row_id(1)}));
+    reopen();
+    EXPECT_EQ(recovered(s1).queue_messages, 1U);
+    EXPECT_FALSE(recovered(s1).queue_shared) << "only what is not settled counts";
+}
+
 TEST_P(StoreContract, a_settled_message_is_gone_for_its_receiver_only) {
     post_and_wait(batch(save_session(s1), save_session(s2), append(row_id(1), "1", {target(s1), target(s2)}),
                         append(row_id(2), "2", {target(s1), target(s2)}),

@@ -237,6 +237,74 @@ TEST_F(SessionTest, KeepsAWindowInMemoryAndReadsTheRestInOrder) {
     EXPECT_EQ(session.backlog_messages(), 0U);
 }
 
+class SessionEndTest : public SessionTest {
+  protected:
+    void offer_shared(Session& session, std::string_view payload, QoS qos = QoS::at_least_once) {
+        QueueEntry entry;
+        entry.message = message(payload, qos);
+        entry.qos = qos;
+        entry.share = Share("$share/g/t");
+        if (session.durable()) entry.row = ++row_;
+        (void)session.offer(std::move(entry), at(0), effects_);
+    }
+    static Texts payloads(const Session::Leftovers& left) {
+        Texts all;
+        for (const QueueEntry& entry : left.to_others)
+            all.push_back(std::string(as_text(entry.message->payload())) + " " +
+                          std::string(entry.share.view()));
+        return all;
+    }
+};
+
+TEST_F(SessionEndTest, OthersGetWhatWasSharedAndNotAcknowledged) {
+    Session session(0, {});
+    session.attach(3, at(0), effects_);
+    offer_shared(session, "acknowledged");
+    offer_shared(session, "sent");
+    offer(session, "mine alone");
+    offer_shared(session, "waits");
+    offer(session, "waits too");
+    (void)session.on_puback(1, at(0), effects_);
+    const auto left = session.give_up();
+    EXPECT_EQ(payloads(left), (Texts{"sent $share/g/t", "waits $share/g/t"}));
+    EXPECT_FALSE(left.behind);
+}
+
+// What was sent with QoS 2 may have arrived; what still waits has not.
+TEST_F(SessionEndTest, NobodyElseGetsWhatWasSentWithQos2_MQTT_4_8_2_5) {
+    Session session(0, {});
+    session.attach(2, at(0), effects_);
+    for (const char* payload : {"received", "sent", "waits"})
+        offer_shared(session, payload, QoS::exactly_once);
+    (void)session.on_pubrec(1, ReasonCode::success, at(0), effects_);
+    EXPECT_EQ(payloads(session.give_up()), (Texts{"waits $share/g/t"}));
+}
+
+TEST_F(SessionEndTest, TellsWhatIsStillInTheStore) {
+    Session session(7, {.window_messages = 2});
+    for (const char* payload : {"1", "2", "3"}) offer_shared(session, payload);
+    auto left = session.give_up();
+    EXPECT_EQ(payloads(left), (Texts{"1 $share/g/t", "2 $share/g/t"}));
+    EXPECT_TRUE(left.behind);
+    EXPECT_EQ(session.load_after(), 2U);
+
+    Session ordinary(8, {.window_messages = 2});
+    for (const char* payload : {"1", "2", "3"}) offer(ordinary, payload);
+    left = ordinary.give_up();
+    EXPECT_TRUE(left.to_others.empty());
+    EXPECT_FALSE(left.behind) << "nothing of it is shared";
+
+    Session restored(9, {});
+    SaveProgress progress;
+    progress.outbound = {{.row = 5, .packet_id = 1},
+                         {.row = 0, .packet_id = 2, .state = InflightRecord::State::released}};
+    restored.restore(progress, 3, 100, true);
+    left = restored.give_up();
+    EXPECT_TRUE(left.behind);
+    EXPECT_EQ(left.in_flight_behind, std::vector<RowId>{5});
+    EXPECT_EQ(restored.load_after(), 0U);
+}
+
 TEST_F(SessionTest, AfterARestartRepeatsWhatWasInFlightWithItsIdsAndDup) {
     Session before(7, {});
     before.attach(3, at(0), effects_);
@@ -248,7 +316,7 @@ TEST_F(SessionTest, AfterARestartRepeatsWhatWasInFlightWithItsIdsAndDup) {
     effects_.clear();
 
     Session after(7, {});
-    after.restore(progress, disk_.size(), 1000);
+    after.restore(progress, disk_.size(), 1000, false);
     EXPECT_EQ(after.backlog_messages(), 3U + 1U) << "three on disk, and one released";
     after.attach(3, at(0), effects_);
     ASSERT_TRUE(effects_.load_wanted);

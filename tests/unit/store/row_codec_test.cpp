@@ -6,14 +6,17 @@ namespace sluice::store {
 namespace {
 
 std::vector<core::QueueTarget> some_targets() {
-    core::QueueTarget one, two, three;
+    core::QueueTarget one, two, three, four;
     one.session = 256;
     two.session = (std::uint64_t{1} << 62) + 3;
     two.qos = wire::QoS::exactly_once;
     two.retain = true;
     three.session = 5;
     three.subscription_identifiers = {1, 127, 128, 268435455};
-    return {one, two, three};
+    four.session = 6;
+    four.subscription_identifiers = {9};
+    four.share = core::Share("$share/g/" + std::string(200, 'f'));
+    return {one, two, four, three};
 }
 
 ByteBuffer write_targets(core::RowId row) {

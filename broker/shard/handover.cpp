@@ -1,0 +1,129 @@
+// What a session that ends leaves of its shared subscriptions goes to other members: QoS 1 messages that were
+// sent and not acknowledged, and all that still waited [MQTT5 4.8.2]. A backlog on disk is read back and
+// handed on a window at a time; until the last of it is with somebody else, the store keeps the session under
+// no client id, so that a restart goes on with it.
+#include <algorithm>
+
+#include "shard/shard.hpp"
+
+namespace sluice::shard {
+
+using core::SessionKey;
+using core::SubscriberId;
+
+void Shard::end_queue(SubscriberId id) {
+    Slot& s = slots_[id];
+    const SessionKey key = s.session->key();
+    core::Session::Leftovers left;
+    if (!groups_.empty()) left = s.session->give_up();  // else nobody could take any
+    if (key == 0) {
+        for (core::QueueEntry& entry : left.to_others) hand_on(0, entry);
+        return;
+    }
+    by_key_.erase(key);
+    if (left.to_others.empty() && !left.behind) {
+        batch_.emplace_back(core::RemoveSession{key});
+        return;
+    }
+    Leaving& leaving = leaving_[key];
+    leaving.after = s.session->load_after();
+    leaving.in_flight = std::move(left.in_flight_behind);
+    std::sort(leaving.in_flight.begin(), leaving.in_flight.end());
+    // A window that the session has asked for may still come; one that it would have asked for will not.
+    leaving.foreign_loads = s.session->loading() && std::erase(loads_, id) == 0 ? 1 : 0;
+    leaving.exhausted = !left.behind;
+    for (core::QueueEntry& entry : left.to_others) hand_on(key, entry);
+    if (leaving.waits > 0 || !leaving.exhausted) {
+        core::SessionRecord record;
+        record.key = key;
+        record.disconnected_at = now().wall;
+        batch_.emplace_back(core::SaveSession{std::move(record)});
+        for (const auto& [filter, options] : s.subscriptions)
+            batch_.emplace_back(core::RemoveSubscription{key, filter});
+        batch_.emplace_back(s.session->progress());  // tells what QoS 2 must not go to others after a restart
+    }
+    go_on_leaving(key);
+}
+
+void Shard::hand_on(SessionKey from, core::QueueEntry& entry) {
+    Passage passage{.message = entry.message};
+    if (entry.message->expired(now().wall)) {
+        counters_.drops[static_cast<std::size_t>(core::DropReason::expired)].add();
+    } else {
+        place_share({entry.share, {}}, passage);
+        close_row(passage);
+    }
+    const bool to_another_shard = any_share_orders();
+    if (to_another_shard || passage.matched) counters_.handovers.add();
+    if (from == 0) return send_share_orders(entry.message, 0);
+    if (!to_another_shard) {
+        batch_.emplace_back(core::SettleMessage{from, entry.row});
+        return;
+    }
+    // It stays with the ended session until the other shard's part is durable.
+    const std::uint64_t cookie = ++errand_counter_;
+    errands_.emplace(cookie, HandedRow{from, entry.row});
+    ++leaving_[from].waits;
+    const TicketId ticket = tickets_.open(*this, cookie);
+    send_share_orders(entry.message, ticket);
+    tickets_.answer(ticket, wire::ReasonCode::success, false);
+}
+
+void Shard::on_handed_on(SessionKey from, core::RowId row) {
+    batch_.emplace_back(core::SettleMessage{from, row});
+    --leaving_[from].waits;
+    go_on_leaving(from);
+}
+
+void Shard::go_on_leaving(SessionKey key) {
+    const Leaving& leaving = leaving_[key];
+    if (leaving.waits > 0) return;
+    if (!leaving.exhausted) {
+        leaving_loads_.push_back(key);
+        return;
+    }
+    batch_.emplace_back(core::RemoveSession{key});
+    leaving_.erase(key);
+}
+
+void Shard::post_leaving_loads() {
+    const core::QueueBounds window;
+    for (const SessionKey key : leaving_loads_) {
+        parts_.store->post_load_queue(index_, key, leaving_[key].after, window.window_messages,
+                                      window.window_bytes);
+    }
+    leaving_loads_.clear();
+}
+
+void Shard::on_leaving_loaded(mail::QueueLoaded& letter) {
+    const auto found = leaving_.find(letter.session);
+    if (found == leaving_.end()) return;
+    Leaving& leaving = found->second;
+    if (leaving.foreign_loads > 0) {
+        --leaving.foreign_loads;
+        return;
+    }
+    for (core::QueueEntry& entry : letter.entries) {
+        leaving.after = entry.row;
+        const bool was_sent =
+            std::binary_search(leaving.in_flight.begin(), leaving.in_flight.end(), entry.row);
+        if (!entry.share) continue;
+        if (was_sent && entry.qos == wire::QoS::exactly_once) continue;  // [MQTT-4.8.2-5]
+        hand_on(letter.session, entry);
+    }
+    leaving.exhausted = letter.exhausted;
+    go_on_leaving(letter.session);
+}
+
+void Shard::restore_leaving(const store::RecoveredSession& recovered) {
+    const SessionKey key = recovered.record.key;
+    Leaving& leaving = leaving_[key];
+    leaving.exhausted = false;
+    for (const core::InflightRecord& record : recovered.progress.outbound)
+        if (record.row != 0) leaving.in_flight.push_back(record.row);
+    std::sort(leaving.in_flight.begin(), leaving.in_flight.end());
+    leaving_loads_.push_back(key);
+    post_leaving_loads();
+}
+
+}  // namespace sluice::shard
