@@ -130,6 +130,14 @@ std::vector<SharedGroups::News> SharedGroups::take_news() {
     return news;
 }
 
+bool SharedGroups::is_better_elsewhere(GroupId id) const {
+    if (id == no_group) return false;
+    const std::vector<Standing>& standings = groups_[id].standings;
+    return std::any_of(standings.begin(), standings.end(), [&](const Standing& other) {
+        return other.weight > 0 && (standings[here_].weight == 0 || other.best < standings[here_].best);
+    });
+}
+
 std::optional<SharedGroups::Shard> SharedGroups::pick_shard(GroupId id, std::span<const Shard> tried) {
     if (id == no_group) return std::nullopt;
     Group& group = groups_[id];

@@ -88,6 +88,8 @@ class SharedGroups {
     /// The shard whose turn it is: among those with the best readiness, in proportion to their members; none
     /// when all that have members were tried.
     std::optional<Shard> pick_shard(GroupId group, std::span<const Shard> tried);
+    /// Whether another shard has readier members than we have.
+    bool is_better_elsewhere(GroupId group) const;
     /// Our member whose turn it is, best readiness first, and then whoever has waited longest. Those that
     /// `may(const Member&)` refuses are passed over; they keep their turn.
     template <class May>

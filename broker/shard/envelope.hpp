@@ -35,7 +35,8 @@ struct Note {
 /// One copy of a message, for one member of a shared subscription.
 struct ShareOrder {
     core::Share share;
-    std::vector<std::uint32_t> tried;  ///< shards that had nobody for it
+    std::vector<std::uint32_t> tried = {};  ///< shards that had nobody for it
+    bool sent_on = false;                   ///< by a shard that knew of readier members
 };
 /// A message that entered on another shard.
 struct Deliver {

@@ -50,7 +50,7 @@ void Shard::hand_on(SessionKey from, core::QueueEntry& entry) {
     if (entry.message->expired(now().wall)) {
         counters_.drops[static_cast<std::size_t>(core::DropReason::expired)].add();
     } else {
-        place_share({entry.share, {}}, passage);
+        place_share({.share = entry.share}, passage);
         close_row(passage);
     }
     const bool to_another_shard = any_share_orders();

@@ -80,7 +80,7 @@ void Shard::share_out(Passage& passage) {
     groups_.match(passage.message->topic(),
                   [this](SharedGroups::GroupId group) { group_matches_.push_back(group); });
     for (const SharedGroups::GroupId group : group_matches_)
-        place_share({groups_.share_of(group), {}}, passage);
+        place_share({.share = groups_.share_of(group)}, passage);
 }
 
 void Shard::place_share(mail::ShareOrder order, Passage& passage) {
@@ -111,9 +111,12 @@ bool Shard::give_to_member(const core::Share& share, Passage& passage) {
 
 void Shard::accept_shares(mail::Deliver& letter, Passage& passage) {
     for (mail::ShareOrder& order : letter.shares) {
-        if (give_to_member(order.share, passage)) continue;
-        // The last one here has left while the message was on its way.
-        order.tried.push_back(index_);
+        // Members may have come, gone, or fallen behind while the message was on its way. Once is enough, or
+        // it might be sent to and fro.
+        const bool stays = order.sent_on || !groups_.is_better_elsewhere(groups_.find(order.share.view()));
+        order.sent_on = true;
+        if (stays && give_to_member(order.share, passage)) continue;
+        if (stays) order.tried.push_back(index_);
         place_share(std::move(order), passage);
     }
 }

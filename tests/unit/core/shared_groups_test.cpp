@@ -175,6 +175,12 @@ TEST_F(SharedGroupsTest, ShardsWithBetterMembersComeFirst) {
     EXPECT_EQ(shards(2, {1}), "00") << "with the one left out that had nobody";
     EXPECT_EQ(shards(2, {0, 1}), "22");
     EXPECT_EQ(shards(2, {2, 1, 0}), "--");
+    EXPECT_TRUE(groups_.is_better_elsewhere(groups_.find(g_a)));
+    groups_.set_readiness(1, Readiness::busy);
+    EXPECT_FALSE(groups_.is_better_elsewhere(groups_.find(g_a))) << "as good is not better";
+    groups_.leave(g_a, 1);
+    EXPECT_TRUE(groups_.is_better_elsewhere(groups_.find(g_a)));
+    EXPECT_FALSE(groups_.is_better_elsewhere(SharedGroups::no_group));
 }
 
 TEST_F(SharedGroupsTest, GroupsOfOtherShardsComeAndGo) {
