@@ -1,10 +1,12 @@
 #pragma once
-/// The two ports of the auth room: who is this (may wait), and may they (never waits).
+/// The ports of the auth room: who is this (may wait), in one step or in an exchange; and may they (never
+/// waits).
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
@@ -29,6 +31,30 @@ struct Principal {
 struct Refusal {
     wire::ReasonCode code = wire::ReasonCode::not_authorized;
     std::string why;  ///< for the log, never for the peer: "unknown user", "wrong password"
+    /// A word for the peer's developer, and nothing that helps to guess: "channel-binding-not-supported".
+    std::string reason = {};
+};
+
+/// The client is asked for more [MQTT5 4.12].
+struct Challenge {
+    std::optional<ByteBuffer> data;
+};
+/// The client is who it says it is.
+struct Admitted {
+    Principal principal;
+    ByteBuffer data;  ///< the server's own proof; may be empty
+};
+using ExchangeStep = std::variant<Challenge, Admitted, Refusal>;
+
+/// One client's enhanced authentication, message by message.
+class AuthExchange {
+  public:
+    using Answer = std::function<void(ExchangeStep)>;
+    virtual ~AuthExchange() = default;
+    /// `data`: the client's Authentication Data, which it may have left out; borrowed for the call. One step
+    /// at a time: the next one after a Challenge. May answer at once on this thread or later on another,
+    /// also when the exchange is gone by then.
+    virtual void step(std::optional<Bytes> data, Answer answer) = 0;
 };
 
 class Authenticator {
@@ -37,6 +63,11 @@ class Authenticator {
     virtual ~Authenticator() = default;
     /// Any thread; may answer at once on this thread or later on another.
     virtual void authenticate(const Credentials& credentials, Answer answer) = 0;
+    /// Any thread. Null when this Authentication Method is not offered.
+    virtual std::unique_ptr<AuthExchange> begin_exchange(std::string_view method) = 0;
+    /// Answers what still waits with server_busy, and everything that comes afterwards too; no answer comes
+    /// from another thread once it has returned.
+    virtual void stop() {}
 };
 
 enum class Action : std::uint8_t { publish, subscribe, deliver };
@@ -52,11 +83,17 @@ class Authorizer {
                         std::string_view topic) const = 0;
 };
 
-/// mosquitto_passwd's format: `name:$7$iterations$salt$hash` (PBKDF2-SHA512) and `name:$6$salt$hash`
-/// (SHA-512). No user name is refused unless anonymous is allowed. A wrong line is an error with file and
-/// line. An unknown user costs the same time as a wrong password. Hashes on a thread of its own; when too
-/// many wait it refuses with server_busy, and so it answers what waits when it is destroyed.
-Result<std::shared_ptr<Authenticator>, std::string> load_password_file(const std::string& path);
+class DecoySecret;
+
+/// Lines of `name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey`, and mosquitto_passwd's format:
+/// `name:$7$iterations$salt$hash` (PBKDF2-SHA512) and `name:$6$salt$hash` (SHA-512). No user name is refused
+/// unless anonymous is allowed. A wrong line is an error with file and line. An unknown user costs the same
+/// time as a wrong password. Hashes on a thread of its own; when too many wait it refuses with server_busy,
+/// and so it answers what waits when it is destroyed. Offers SCRAM-SHA-256 when the file has an entry for it;
+/// `secret` (shared with the authenticators before and after it; null: one of its own) hides which names
+/// have one.
+Result<std::shared_ptr<Authenticator>, std::string> load_password_file(
+    const std::string& path, std::shared_ptr<const DecoySecret> secret = nullptr);
 /// Without a password file: certificate names, and anonymous where allowed; there a client that gives a user
 /// name comes in too, but its name is not believed: it stays anonymous. Nobody else.
 std::shared_ptr<Authenticator> make_open_authenticator();

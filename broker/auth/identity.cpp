@@ -16,6 +16,7 @@ class OpenAuthenticator final : public Authenticator {
             answer(Err{Refusal{wire::ReasonCode::bad_user_name_or_password, "there is no password file"}});
         }
     }
+    std::unique_ptr<AuthExchange> begin_exchange(std::string_view) override { return nullptr; }
 };
 
 }  // namespace

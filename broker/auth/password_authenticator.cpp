@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "auth/identity.hpp"
+#include "auth/scram_exchange.hpp"
 #include "auth/text_file.hpp"
 
 namespace sluice::auth {
@@ -39,10 +40,14 @@ void refuse_busy(const Authenticator::Answer& answer, const char* why) {
 }  // namespace
 
 struct PasswordAuthenticator::Shared {
-    Shared(PasswordTable users, std::size_t limit) : table(std::move(users)), waiting_max(limit) {}
+    Shared(PasswordTable users, std::size_t limit, std::shared_ptr<const DecoySecret> decoys)
+        : table(std::move(users)),
+          waiting_max(limit),
+          secret(decoys ? std::move(decoys) : std::make_shared<const DecoySecret>()) {}
 
     const PasswordTable table;
     const std::size_t waiting_max;
+    const std::shared_ptr<const DecoySecret> secret;
     std::atomic<std::uint64_t> hashes{0};
     std::mutex mutex;
     std::condition_variable wake;
@@ -50,11 +55,16 @@ struct PasswordAuthenticator::Shared {
     bool stopping = false;
 };
 
-PasswordAuthenticator::PasswordAuthenticator(PasswordTable table, std::size_t waiting_max)
-    : shared_(std::make_shared<Shared>(std::move(table), waiting_max)),
+PasswordAuthenticator::PasswordAuthenticator(PasswordTable table, std::size_t waiting_max,
+                                             std::shared_ptr<const DecoySecret> secret)
+    : shared_(std::make_shared<Shared>(std::move(table), waiting_max, std::move(secret))),
       worker_([shared = shared_] { work(shared); }) {}
 
 PasswordAuthenticator::~PasswordAuthenticator() {
+    stop();
+}
+
+void PasswordAuthenticator::stop() {
     std::deque<Request> left;
     {
         const std::lock_guard lock(shared_->mutex);
@@ -66,7 +76,7 @@ PasswordAuthenticator::~PasswordAuthenticator() {
     // ends as soon as that answer returns.
     if (worker_.get_id() == std::this_thread::get_id()) {
         worker_.detach();
-    } else {
+    } else if (worker_.joinable()) {
         worker_.join();
     }
     for (Request& request : left) {
@@ -79,13 +89,20 @@ void PasswordAuthenticator::authenticate(const Credentials& credentials, Answer 
     if (const auto verdict = judge_without_password(credentials)) return answer(*verdict);
     {
         const std::lock_guard lock(shared_->mutex);
-        if (shared_->waiting.size() < shared_->waiting_max) {
+        if (!shared_->stopping && shared_->waiting.size() < shared_->waiting_max) {
             shared_->waiting.push_back({*credentials.user_name, credentials.password, std::move(answer)});
             shared_->wake.notify_one();
             return;
         }
     }
     refuse_busy(answer, "too many logins wait for their password check");
+}
+
+std::unique_ptr<AuthExchange> PasswordAuthenticator::begin_exchange(std::string_view method) {
+    if (method != ScramKeys::scheme || !shared_->table.has_scram()) return nullptr;
+    return make_scram_exchange([shared = shared_](std::string_view user_name) {
+        return shared->table.scram_credential(user_name, *shared->secret);
+    });
 }
 
 std::uint64_t PasswordAuthenticator::hashes() const {
@@ -110,15 +127,16 @@ void PasswordAuthenticator::work(const std::shared_ptr<Shared>& shared) {
     }
 }
 
-Result<std::shared_ptr<Authenticator>, std::string> load_password_file(const std::string& path) {
+Result<std::shared_ptr<Authenticator>, std::string> load_password_file(
+    const std::string& path, std::shared_ptr<const DecoySecret> secret) {
     const auto text = load_text_file(path);
     if (!text) return Err{text.error()};
     auto table = parse_passwords(*text, path);
     if (!table) return Err{table.error()};
     warn_if_world_readable(path);
     try {
-        return std::shared_ptr<Authenticator>(
-            std::make_shared<PasswordAuthenticator>(std::move(table).value()));
+        return std::shared_ptr<Authenticator>(std::make_shared<PasswordAuthenticator>(
+            std::move(table).value(), PasswordAuthenticator::waiting_max_default, std::move(secret)));
     } catch (const std::system_error& error) {
         return Err{path + ": no thread for checking passwords: " + error.what()};
     }

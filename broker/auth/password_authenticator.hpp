@@ -12,7 +12,8 @@
 
 namespace sluice::auth {
 
-/// Operation: `authenticate` answers at once what needs no hash (certificates, anonymous clients, a full
+/// Operation: an exchange (SCRAM) costs the server microseconds and answers at once, on the caller's thread.
+/// `authenticate` answers at once what needs no hash (certificates, anonymous clients, a full
 /// queue); the rest is answered from the worker thread, in order. Every request is answered exactly once; the
 /// destructor answers what still waits with server_busy, so that a client tries again.
 class PasswordAuthenticator final : public Authenticator {
@@ -21,12 +22,16 @@ class PasswordAuthenticator final : public Authenticator {
     /// has given up.
     static constexpr std::size_t waiting_max_default = 1024;
 
-    explicit PasswordAuthenticator(PasswordTable table, std::size_t waiting_max = waiting_max_default);
+    /// `secret` null: one of its own.
+    explicit PasswordAuthenticator(PasswordTable table, std::size_t waiting_max = waiting_max_default,
+                                   std::shared_ptr<const DecoySecret> secret = nullptr);
     ~PasswordAuthenticator() override;
     PasswordAuthenticator(const PasswordAuthenticator&) = delete;
     PasswordAuthenticator& operator=(const PasswordAuthenticator&) = delete;
 
     void authenticate(const Credentials& credentials, Answer answer) override;
+    std::unique_ptr<AuthExchange> begin_exchange(std::string_view method) override;
+    void stop() override;
     /// Hashes computed so far.
     std::uint64_t hashes() const;
 

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
+#include "auth/saslprep.hpp"
 #include "auth/text_file.hpp"
 
 namespace sluice::auth {
@@ -26,8 +28,8 @@ std::string_view cut_field(std::string_view& text) {
 /// What is wrong with the hash, or nothing. The texts never contain parts of it.
 std::optional<std::string> parse_hash(std::string_view text, PasswordHash& out) {
     if (!text.starts_with('$'))
-        return "the password is not hashed; expected `name:$7$...` or `name:$6$...`, as mosquitto_passwd "
-               "writes them";
+        return "the password is not hashed; expected `name:SCRAM-SHA-256$...` as `sluicectl passwd` writes "
+               "it, or `name:$7$...` or `name:$6$...` as mosquitto_passwd does";
     text.remove_prefix(1);
     const std::string_view scheme = cut_field(text);
     if (scheme == "7") {
@@ -55,6 +57,20 @@ std::optional<std::string> parse_hash(std::string_view text, PasswordHash& out) 
     return std::nullopt;
 }
 
+/// The same for all kinds of entries.
+std::optional<std::string> parse_entry(std::string_view name, std::string_view text, PasswordEntry& out) {
+    if (!text.starts_with(ScramKeys::scheme) || text.substr(ScramKeys::scheme.size(), 1) != "$")
+        return parse_hash(text, out.emplace<PasswordHash>());
+    // A client's name is prepared before it is looked for: this one would never be found.
+    if (saslprep(name) != name)
+        return "the user name cannot be used with SCRAM; expected one as `sluicectl passwd` writes it "
+               "(SASLprep)";
+    auto keys = parse_scram_keys(text.substr(ScramKeys::scheme.size() + 1));
+    if (!keys) return keys.error();
+    out = std::move(keys).value();
+    return std::nullopt;
+}
+
 }  // namespace
 
 bool PasswordHash::matches(std::string_view password) const {
@@ -63,22 +79,53 @@ bool PasswordHash::matches(std::string_view password) const {
     return computed && equal_in_constant_time(*computed, hash);
 }
 
-bool PasswordTable::add(std::string name, PasswordHash hash) {
-    if (!index_.emplace(std::move(name), hashes_.size()).second) return false;
-    hashes_.push_back(std::move(hash));
+bool PasswordTable::add(std::string name, PasswordEntry entry) {
+    if (!index_.emplace(std::move(name), entries_.size()).second) return false;
+    if (const auto* keys = std::get_if<ScramKeys>(&entry)) {
+        const ScramKind kind{keys->iterations, keys->salt.size()};
+        const auto at = std::lower_bound(scram_kinds_.begin(), scram_kinds_.end(), kind);
+        if (at == scram_kinds_.end() || *at != kind) scram_kinds_.insert(at, kind);
+    }
+    entries_.push_back(std::move(entry));
     return true;
 }
 
-const PasswordHash& PasswordTable::decoy(std::string_view name) const {
-    return hashes_.empty() ? nobody_ : hashes_[keyed_hash(decoy_key_, name) % hashes_.size()];
+const PasswordEntry& PasswordTable::decoy(std::string_view name) const {
+    return entries_.empty() ? nobody_ : entries_[keyed_hash(decoy_key_, name) % entries_.size()];
 }
 
 PasswordTable::Verdict PasswordTable::check(std::string_view name, std::string_view password) const {
     const auto found = index_.find(name);
     const bool known = found != index_.end();
-    const bool same = (known ? hashes_[found->second] : decoy(name)).matches(password);
+    const PasswordEntry& entry = known ? entries_[found->second] : decoy(name);
+    const bool same = std::visit([&](const auto& one) { return one.matches(password); }, entry);
     if (!known) return Verdict::unknown_user;
     return same ? Verdict::accepted : Verdict::wrong_password;
+}
+
+ScramKeys PasswordTable::made_up_keys(std::string_view name, const DecoySecret& secret) const {
+    ScramKeys keys;
+    const Sha256 pick = secret.derive("kind ", name);
+    // By the kinds that there are, not by the users who have them: a new user must change nobody's answer.
+    const auto& [iterations, salt_bytes] = scram_kinds_[read_u64(pick.data()) % scram_kinds_.size()];
+    keys.iterations = iterations;
+    Sha256 piece = secret.derive("salt ", name);
+    while (keys.salt.size() < salt_bytes) {
+        const std::size_t bytes = std::min(piece.size(), salt_bytes - keys.salt.size());
+        append(keys.salt, Bytes(piece).first(bytes));
+        piece = secret.derive("more ", as_text(piece));
+    }
+    keys.stored_key = secret.derive("stored ", name);
+    keys.server_key = secret.derive("server ", name);
+    return keys;
+}
+
+ScramCredential PasswordTable::scram_credential(std::string_view name, const DecoySecret& secret) const {
+    ScramCredential made_up{made_up_keys(name, secret), false};  // for known names too: for the same time
+    const auto found = index_.find(name);
+    if (found == index_.end()) return made_up;
+    const auto* keys = std::get_if<ScramKeys>(&entries_[found->second]);
+    return keys ? ScramCredential{*keys, true} : made_up;
 }
 
 Result<PasswordTable, std::string> parse_passwords(std::string_view text, std::string_view file) {
@@ -94,9 +141,10 @@ Result<PasswordTable, std::string> parse_passwords(std::string_view text, std::s
         if (name.size() > name_bytes_max)
             return problem(
                 fmt::format("the user name is too long; expected at most {} bytes", name_bytes_max));
-        PasswordHash hash;
-        if (const auto wrong = parse_hash(trimmed(line.substr(colon + 1)), hash)) return problem(*wrong);
-        if (!table.add(std::string(name), std::move(hash)))
+        PasswordEntry entry;
+        if (const auto wrong = parse_entry(name, trimmed(line.substr(colon + 1)), entry))
+            return problem(*wrong);
+        if (!table.add(std::string(name), std::move(entry)))
             return problem(fmt::format("user `{}` is there twice; expected one line for each user", name));
     }
     return table;

@@ -4,9 +4,13 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "auth/crypto.hpp"
+#include "auth/decoy_secret.hpp"
+#include "auth/scram.hpp"
 #include "base/bytes.hpp"
 #include "base/keyed_hash.hpp"
 #include "base/result.hpp"
@@ -27,27 +31,41 @@ struct PasswordHash {
     bool matches(std::string_view password) const;
 };
 
+using PasswordEntry = std::variant<PasswordHash, ScramKeys>;
+
 class PasswordTable {
   public:
     enum class Verdict : std::uint8_t { accepted, unknown_user, wrong_password };
 
     /// False when the name is there already.
-    bool add(std::string name, PasswordHash hash);
+    bool add(std::string name, PasswordEntry entry);
     /// Always computes one hash: for an unknown user that of somebody else, always the same one for the same
     /// name, so that neither one answer's time nor a comparison of many tells which names exist.
     Verdict check(std::string_view name, std::string_view password) const;
-    std::size_t size() const { return hashes_.size(); }
+    std::size_t size() const { return entries_.size(); }
+
+    /// Somebody could log in by SCRAM.
+    bool has_scram() const { return !scram_kinds_.empty(); }
+    /// Only when has_scram(). For a name that has no SCRAM entry the keys are made up from the secret, the
+    /// same ones whenever it is asked; their number of iterations and length of salt are among those of the
+    /// file. Takes the same time for every name.
+    ScramCredential scram_credential(std::string_view name, const DecoySecret& secret) const;
 
   private:
-    const PasswordHash& decoy(std::string_view name) const;
+    /// What a client sees of an entry: iterations, bytes of salt.
+    using ScramKind = std::pair<std::uint32_t, std::size_t>;
+
+    const PasswordEntry& decoy(std::string_view name) const;
+    ScramKeys made_up_keys(std::string_view name, const DecoySecret& secret) const;
 
     struct NameHash {
         using is_transparent = void;
         std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
     };
     std::unordered_map<std::string, std::size_t, NameHash, std::equal_to<>> index_;
-    std::vector<PasswordHash> hashes_;
-    PasswordHash nobody_;  ///< the decoy of an empty file
+    std::vector<PasswordEntry> entries_;
+    std::vector<ScramKind> scram_kinds_;  ///< ascending, each once
+    PasswordEntry nobody_;                ///< the decoy of an empty file
     HashKey decoy_key_ = HashKey::random();
 };
 

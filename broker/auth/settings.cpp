@@ -8,9 +8,12 @@ std::span<const SettingRow> auth_rows() {
         {.key = "password_file",
          .kind = path,
          .default_text = "",
-         .doc = "User names and hashed passwords, as `mosquitto_passwd` writes them: lines of "
-                "`name:$7$...` (PBKDF2-SHA512) or `name:$6$...` (SHA-512). Without it nobody can log in with "
-                "a password; clients come in by certificate, or anonymously where the listener allows it.",
+         .doc = "User names and hashed passwords: lines of `name:SCRAM-SHA-256$...` as `sluicectl passwd` "
+                "writes them, and of `name:$7$...` (PBKDF2-SHA512) or `name:$6$...` (SHA-512) as "
+                "`mosquitto_passwd` does. With a line of the first kind MQTT 5 clients may log in by the "
+                "Authentication Method SCRAM-SHA-256; all kinds serve user name and password. Without the "
+                "file nobody can log in with a password; clients come in by certificate, or anonymously "
+                "where the listener allows it.",
          .assign = bind_setting<&AuthSettings::password_file>,
          .reloadable = true},
         {.key = "acl_file",

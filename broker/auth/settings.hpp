@@ -7,7 +7,7 @@
 namespace sluice::auth {
 
 struct AuthSettings {
-    std::string password_file;  ///< mosquitto_passwd's format; empty: no passwords
+    std::string password_file;  ///< of sluicectl passwd or mosquitto_passwd; empty: no passwords
     std::string acl_file;       ///< mosquitto's format; empty: everybody who is in may do everything
     bool operator==(const AuthSettings&) const = default;
 };

@@ -44,6 +44,38 @@ TEST(Crypto, EqualOnlyWhenAllBytesAre) {
         b[at] = 1;
         EXPECT_FALSE(equal_in_constant_time(a, b)) << at;
     }
+    EXPECT_FALSE(equal_in_constant_time(a, Bytes(a).first(63)));
+}
+
+// RFC 4231 4.3 (test case 2), and RFC 7914 11 for PBKDF2.
+TEST(Crypto, HmacSha256) {
+    const auto mac = hmac_sha256(as_bytes("Jefe"), as_bytes("what do ya "), as_bytes("want for nothing?"));
+    ASSERT_TRUE(mac);
+    EXPECT_EQ(hex(*mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    const auto derived = pbkdf2_sha256(as_bytes("passwd"), as_bytes("salt"), 1);
+    ASSERT_TRUE(derived);
+    EXPECT_EQ(hex(*derived), "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+    EXPECT_EQ(hex(*sha256(as_bytes("abc"))),
+              "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Crypto, RandomBytesAreAllFilled) {
+    ByteBuffer first(1000), second(1000);
+    fill_random(first);
+    fill_random(second);
+    EXPECT_NE(first, second);
+    for (std::size_t at = 0; at < first.size(); at += 50)  // 50 zeros in a row: never
+        EXPECT_NE(ByteBuffer(first.begin() + at, first.begin() + at + 50), ByteBuffer(50));
+}
+
+TEST(Crypto, Base64BothWays) {
+    EXPECT_EQ(encode_base64({}), "");
+    for (std::size_t size = 0; size < 100; ++size) {
+        ByteBuffer bytes(size);
+        fill_random(bytes);
+        EXPECT_EQ(decode_base64(encode_base64(bytes)), bytes);
+    }
+    EXPECT_EQ(encode_base64(as_bytes("salt")), "c2FsdA==");
 }
 
 TEST(Crypto, Base64) {

@@ -147,6 +147,21 @@ TEST(PasswordAuthenticator, TheDestructorAnswersWhatWaits) {
         EXPECT_TRUE(code == ReasonCode::server_busy || code == ReasonCode::success);
 }
 
+TEST(PasswordAuthenticator, AnswersNobodyFromAnotherThreadOnceStopped) {
+    PasswordAuthenticator authenticator(golden_table());
+    std::atomic<int> answers{0};
+    for (int i = 0; i < 20; ++i)
+        authenticator.authenticate(user("erin", "x"), [&](const Result<Principal, Refusal>&) { ++answers; });
+    authenticator.stop();
+    EXPECT_EQ(answers, 20);
+    auto code = ReasonCode::success;
+    authenticator.authenticate(user("alice", "wonderland"), [&](const Result<Principal, Refusal>& answer) {
+        code = answer.ok() ? ReasonCode::success : answer.error().code;
+    });
+    EXPECT_EQ(code, ReasonCode::server_busy);
+    authenticator.stop();
+}
+
 // After a reload the last reference may be held by an answer that is just being given.
 TEST(PasswordAuthenticator, MayBeDestroyedByItsOwnAnswer) {
     std::promise<void> done;
