@@ -62,9 +62,10 @@ void ShardSet::start() {
     }
 }
 
-void ShardSet::reload(const std::shared_ptr<const auth::Authorizer>& authorizer,
+void ShardSet::reload(const std::shared_ptr<auth::Authenticator>& authenticator,
+                      const std::shared_ptr<const auth::Authorizer>& authorizer,
                       const shard::Limits& limits) {
-    for (const auto& shard : shards_) shard->post_reload(authorizer, limits);
+    for (const auto& shard : shards_) shard->post_reload(authenticator, authorizer, limits);
 }
 
 void ShardSet::stop() {

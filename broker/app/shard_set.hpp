@@ -19,7 +19,8 @@ class ShardSet final : public shard::InletSet, public store::StoreEvents {
     void restore(const store::Recovered& recovered);
     void start();
     /// Any thread.
-    void reload(const std::shared_ptr<const auth::Authorizer>& authorizer, const shard::Limits& limits);
+    void reload(const std::shared_ptr<auth::Authenticator>& authenticator,
+                const std::shared_ptr<const auth::Authorizer>& authorizer, const shard::Limits& limits);
     /// Ends all connections; returns when the threads have ended and all they had to remember is with the
     /// store.
     void stop();

@@ -28,8 +28,8 @@ Result<void, std::string> Wiring::start() {
     if (auto step = load_auth(config_); !step) return step;
     if (auto step = open_store(); !step) return step;
     const std::size_t count = config_.threads == 0 ? core_count() : config_.threads;
-    shards_ = std::make_unique<ShardSet>(
-        count, shard::SharedParts{store_.get(), retained_.get(), authorizer_, config_.limits});
+    shards_ = std::make_unique<ShardSet>(count, shard::SharedParts{store_.get(), retained_.get(), authorizer_,
+                                                                   config_.limits, authenticator_});
     shards_->restore(recovered_);
     stats_ = std::make_unique<BrokerStats>(*shards_, *store_, *retained_, bridges_);
     stats_->set_damage(recovered_.damage);
@@ -50,7 +50,7 @@ Result<void, std::string> Wiring::load_auth(const Config& config) {
     if (config.auth.password_file.empty()) {
         authenticator_ = auth::make_open_authenticator();
     } else {
-        auto loaded = auth::load_password_file(config.auth.password_file);
+        auto loaded = auth::load_password_file(config.auth.password_file, decoy_secret_);
         if (!loaded) return Err{loaded.error()};
         authenticator_ = std::move(loaded).value();
     }
@@ -73,6 +73,11 @@ Result<void, std::string> Wiring::open_store() {
     if (!opened) return Err{fmt::format("store: {}", opened.error())};
     recovered_ = std::move(opened).value();
     for (const std::string& line : recovered_.damage) log::error("store: " + line);
+    if (config_.durability.mode != store::DurabilityMode::memory) {
+        // Here, where the folder is there and ours.
+        const auto kept = decoy_secret_->keep_in(config_.data_dir + "/auth.secret");
+        if (!kept) log::warn("auth: " + kept.error());
+    }
     retained_ = std::make_unique<core::RetainedIndex>(config_.limits.retained_messages_max);
     for (const core::MessagePtr& message : recovered_.retained) (void)retained_->set(message);
     std::uint64_t waiting = 0;
@@ -132,6 +137,8 @@ void Wiring::stop() {
     if (listeners_) listeners_->stop();
     for (const auto& bridge : bridges_) bridge->stop();
     if (shards_) shards_->stop();
+    // What it answers goes to the loops of listeners and shards, which stand still but are still there.
+    if (authenticator_) authenticator_->stop();
     if (store_) store_->stop();
 }
 
@@ -155,7 +162,7 @@ void Wiring::reload(Config config) {
     for (const std::string& problem : listeners_->reload(doorkeeping(), config_.listeners)) {
         log::error(fmt::format("reload: {}; the old certificate stays in force", problem));
     }
-    shards_->reload(authorizer_, config_.limits);
+    shards_->reload(authenticator_, authorizer_, config_.limits);
     log::info("reload: passwords, rights, certificates and limits were read again");
 }
 

@@ -8,6 +8,7 @@
 #include "app/broker_stats.hpp"
 #include "app/config.hpp"
 #include "app/shard_set.hpp"
+#include "auth/decoy_secret.hpp"
 #include "bridge/runner.hpp"
 #include "core/retained_index.hpp"
 #include "listener/listener.hpp"
@@ -48,6 +49,7 @@ class Wiring {
     std::unique_ptr<store::Store> store_;
     store::Recovered recovered_;
     std::unique_ptr<core::RetainedIndex> retained_;
+    std::shared_ptr<auth::DecoySecret> decoy_secret_ = std::make_shared<auth::DecoySecret>();
     std::shared_ptr<auth::Authenticator> authenticator_;
     std::shared_ptr<const auth::Authorizer> authorizer_;
     std::unique_ptr<ShardSet> shards_;

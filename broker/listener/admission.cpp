@@ -51,11 +51,7 @@ Result<shard::Admission, ConnectRefusal> judge_connect(const wire::Connect& conn
         return Err{ConnectRefusal{ReasonCode::client_identifier_not_valid,
                                   "client ids in $bridge/ are the broker's own"}};
     }
-    if (p.authentication_method) {
-        return Err{ConnectRefusal{
-            ReasonCode::bad_authentication_method,
-            "authentication method '" + std::string(*p.authentication_method) + "' is not offered"}};
-    }
+    if (p.authentication_method) admission.authentication_method = *p.authentication_method;
     if (connect.will) {
         if (const char* why = refuse_will_topic(connect.will->topic, limits))
             return Err{ConnectRefusal{ReasonCode::topic_name_invalid, why}};

@@ -32,7 +32,8 @@ void Greeting::start() {
     deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
         const auto self = weak.lock();
         if (error || !self || !self->self_) return;
-        log::info(fmt::format("{} is refused: no CONNECT within {} s", self->describe(),
+        log::info(fmt::format("{} is refused: {} within {} s", self->describe(),
+                              self->exchange_ ? "its authentication did not end" : "no CONNECT",
                               self->doors_->limits.connect_timeout.count()));
         self->channel_.abort();
         self->finish();
@@ -57,13 +58,23 @@ void Greeting::on_closed(const std::string& why) {
 
 void Greeting::on_bytes(Bytes plain) {
     const auto keep = self_;
-    bool first = true;
+    (void)take_packet(plain);
+}
+
+bool Greeting::take_packet(Bytes plain) {
+    bool taken = false;
     const auto cut = frames_.feed(plain, [&](const wire::Frame& frame) {
-        first = false;
-        handle_first_packet(frame);
-        return false;  // what follows CONNECT is the shard's to read
+        taken = true;
+        if (exchange_) {
+            handle_exchange_packet(frame);
+        } else {
+            handle_first_packet(frame);
+        }
+        return false;  // what follows the last of ours is the shard's to read
     });
-    if (!cut && first) refuse(Version::v3_1_1, cut.error().code, cut.error().what);
+    if (cut || taken) return taken;
+    refuse(exchange_ ? Version::v5 : Version::v3_1_1, cut.error().code, cut.error().what);
+    return true;
 }
 
 void Greeting::handle_first_packet(const wire::Frame& frame) {
@@ -83,7 +94,14 @@ void Greeting::handle_first_packet(const wire::Frame& frame) {
                                 connect->client_id.empty() ? make_client_id() : std::string());
     if (!judged) return refuse(connect->version, judged.error().code, judged.error().why);
     admission_ = std::move(judged).value();
+    if (connect->properties.authentication_method) return begin_exchange(*connect);
     ask_who(*connect);
+}
+
+std::optional<std::string> Greeting::certificate_name() const {
+    if (!listener_.tls || listener_.tls->identity == net::TlsIdentity::none) return std::nullopt;
+    const net::PeerIdentity& peer = channel_.identity();
+    return listener_.tls->identity == net::TlsIdentity::common_name ? peer.common_name : peer.subject;
 }
 
 void Greeting::ask_who(const wire::Connect& connect) {
@@ -92,11 +110,7 @@ void Greeting::ask_who(const wire::Connect& connect) {
     if (connect.user_name) credentials.user_name = std::string(*connect.user_name);
     if (connect.password) credentials.password = std::string(as_text(*connect.password));
     credentials.anonymous_allowed = listener_.anonymous;
-    if (listener_.tls && listener_.tls->identity != net::TlsIdentity::none) {
-        const net::PeerIdentity& peer = channel_.identity();
-        credentials.certificate_name =
-            listener_.tls->identity == net::TlsIdentity::common_name ? peer.common_name : peer.subject;
-    }
+    credentials.certificate_name = certificate_name();
     doors_->authenticator->authenticate(
         credentials, [this, self = shared_from_this()](Result<auth::Principal, auth::Refusal> answer) {
             // It may come on the thread that hashes passwords.
@@ -136,7 +150,7 @@ void Greeting::hand_over() {
     finish();
 }
 
-void Greeting::refuse(Version version, ReasonCode code, const std::string& why) {
+void Greeting::refuse(Version version, ReasonCode code, const std::string& why, const std::string& reason) {
     log::warn(fmt::format("{} client '{}' is refused: {} ({})", describe(), admission_.client_id, why,
                           wire::name_of(code)));
     // Before version 5 a CONNECT that does not conform gets no CONNACK [MQTT-3.1.4-1 of 3.1.1]; what is no
@@ -144,9 +158,14 @@ void Greeting::refuse(Version version, ReasonCode code, const std::string& why) 
     const bool conforms = code != ReasonCode::malformed_packet && code != ReasonCode::protocol_error &&
                           code != ReasonCode::packet_too_large;
     if (version == Version::v5 || conforms) {
+        wire::Connack connack{.session_present = false, .code = code, .properties = {}};  // [MQTT-3.2.2-6]
+        if (!reason.empty()) connack.properties.reason_string = reason;
         ByteBuffer out;
-        wire::encode_connack(out, version,
-                             {.session_present = false, .code = code, .properties = {}});  // [MQTT-3.2.2-6]
+        wire::encode_connack(out, version, connack);
+        if (out.size() > admission_.maximum_packet_size) {  // [MQTT-3.2.2-19]
+            out.clear();
+            wire::encode_connack(out, version, {.session_present = false, .code = code, .properties = {}});
+        }
         channel_.send(out);
     }
     channel_.close_after_flush();

@@ -38,11 +38,23 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     void on_closed(const std::string& why) override;
     void on_writable() override {}
 
+    /// At most one packet; false when there is none yet.
+    bool take_packet(Bytes plain);
     void handle_first_packet(const wire::Frame& frame);
     void ask_who(const wire::Connect& connect);
+    /// What the listener's TLS proved, where it decides about names.
+    std::optional<std::string> certificate_name() const;
     void on_authenticated(const Result<auth::Principal, auth::Refusal>& answer);
     void hand_over();
-    void refuse(wire::Version version, wire::ReasonCode code, const std::string& why);
+    /// `why`: for the log. `reason`: for the client, version 5 only; may be empty.
+    void refuse(wire::Version version, wire::ReasonCode code, const std::string& why,
+                const std::string& reason = {});
+    // greeting_auth.cpp: the AUTH packets between CONNECT and CONNACK [MQTT5 4.12]
+    void begin_exchange(const wire::Connect& connect);
+    void handle_exchange_packet(const wire::Frame& frame);
+    void take_exchange_step(std::optional<Bytes> data);
+    void on_exchange_step(const auth::ExchangeStep& step);
+    void send_challenge(const auth::Challenge& challenge);
     void finish();
     std::string describe() const;
 
@@ -53,6 +65,7 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     wire::FrameReader frames_;
     boost::asio::steady_timer deadline_;
     shard::Admission admission_;
+    std::unique_ptr<auth::AuthExchange> exchange_;  ///< null: user name and password, or neither
     ByteBuffer connect_body_;  ///< kept while the password is checked: the will is frozen afterwards
     std::shared_ptr<Greeting> self_;
 };

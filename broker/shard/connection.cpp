@@ -62,6 +62,11 @@ Connection::Connection(Shard& shard, core::SubscriberId id, Admission admission)
       packet_bytes_max_(admission.maximum_packet_size),
       out_alias_maximum_(std::min(admission.topic_alias_maximum, shard.limits().topic_alias_out_max)) {
     frames_.set_version(version_);
+    if (!admission.authentication_method.empty()) {
+        enhanced_auth_ = std::make_unique<EnhancedAuth>();
+        enhanced_auth_->method = std::move(admission.authentication_method);
+        enhanced_auth_->connack_data = std::move(admission.authentication_data);
+    }
 }
 
 std::string Connection::describe() {
@@ -88,6 +93,11 @@ bool Connection::send_connack(bool session_present) {
     if (client_id_assigned_) p.assigned_client_identifier = slot().client_id;  // [MQTT-3.2.2-16]
     if (session_expiry_changed_) p.session_expiry_interval_s = slot().expiry_interval_s;
     if (keep_alive_changed_) p.server_keep_alive_s = keep_alive_s_;  // [MQTT-3.1.2-21]
+    if (enhanced_auth_) {                                            // [MQTT-4.12.0-5], [MQTT-4.12.0-6]
+        p.authentication_method = enhanced_auth_->method;
+        if (!enhanced_auth_->connack_data.empty())
+            p.authentication_data = Bytes(enhanced_auth_->connack_data);
+    }
     ByteBuffer& out = scratch();
     wire::encode_connack(out, version_, connack);
     if (out.size() > packet_bytes_max_) {  // [MQTT-3.1.2-24]
@@ -104,6 +114,7 @@ bool Connection::send_connack(bool session_present) {
         return false;
     }
     write(out);
+    if (enhanced_auth_) ByteBuffer().swap(enhanced_auth_->connack_data);
     return true;
 }
 
@@ -252,8 +263,7 @@ Connection::Step Connection::handle(const wire::Frame& frame) {
         case PacketType::connect:  // [MQTT-3.1.0-2]
             return Err{WireError{ReasonCode::protocol_error, "a second CONNECT"}};
         case PacketType::auth:
-            return Err{
-                WireError{ReasonCode::protocol_error, "AUTH without an authentication method in CONNECT"}};
+            return handle_auth(frame);
         default:
             return Err{WireError{ReasonCode::protocol_error, "a packet that only a server sends"}};
     }

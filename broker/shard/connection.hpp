@@ -57,6 +57,14 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
         std::unique_ptr<SubscribeWork> work;
     };
 
+    /// Of a client that came in by an Authentication Method [MQTT5 4.12].
+    struct EnhancedAuth {
+        std::string method;
+        ByteBuffer connack_data;
+        std::unique_ptr<auth::AuthExchange> exchange;  ///< while it authenticates again
+        bool answer_due = false;                       ///< the exchange works on a step
+    };
+
     // net::ChannelHandler
     void on_bytes(Bytes plain) override;
     void on_closed(const std::string& why) override;
@@ -123,6 +131,12 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     wire::ReasonCode subscribe_one(const wire::SubscribeEntry& entry, std::uint32_t identifier,
                                    SubscribeWork& work);
     Step handle_unsubscribe(const wire::Frame& frame);
+    // connection_auth.cpp
+    Step handle_auth(const wire::Frame& frame);
+    void take_exchange_step(std::optional<Bytes> data);
+    void on_exchange_step(const auth::ExchangeStep& step);
+    void send_auth(wire::ReasonCode code, std::optional<Bytes> data);
+    void refuse_reauthentication(const auth::Refusal& refusal);
     // connection.cpp
     Step handle_pingreq();
     Step handle_disconnect(const wire::Frame& frame);
@@ -161,6 +175,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     std::vector<std::string> aliases_;              ///< topic aliases of the client, by alias - 1
     std::unique_ptr<OutboundAliases> out_aliases_;  ///< ours; none before the first message
     const std::uint16_t out_alias_maximum_;         ///< 0: the client, or the operator, wants none
+    std::unique_ptr<EnhancedAuth> enhanced_auth_;   ///< null: none
 };
 
 }  // namespace sluice::shard

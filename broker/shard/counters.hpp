@@ -41,6 +41,7 @@ struct Counters {
     Counter not_authorized;                       ///< publishes and subscriptions refused
     std::array<Counter, refusal_count> refusals;  ///< by Refusal
     Counter publishers_paced;                     ///< pauses for limits.publish_rate_max
+    Counter reauth_refused;                       ///< clients that failed to authenticate again
     Counter protocol_errors;
     Counter rejected;    ///< publishes answered with quota exceeded
     Counter handovers;   ///< messages of shared subscriptions that an ended session left to other members

@@ -68,8 +68,9 @@ struct QueueLoaded {
     std::vector<core::QueueEntry> entries;
     bool exhausted;
 };
-/// New rights and limits, for all that happens from now on.
+/// New users, rights and limits, for all that happens from now on.
 struct Reload {
+    std::shared_ptr<auth::Authenticator> authenticator;
     std::shared_ptr<const auth::Authorizer> authorizer;
     Limits limits;
 };

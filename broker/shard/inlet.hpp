@@ -26,6 +26,8 @@ struct Admission {
     std::string client_id;
     bool client_id_assigned = false;  ///< by us: CONNACK tells it [MQTT-3.1.3-7]
     std::string user_name;
+    std::string authentication_method;  ///< of its CONNECT; empty: none [MQTT5 4.12]
+    ByteBuffer authentication_data;     ///< for CONNACK; may be empty
     bool clean_start = true;
     std::uint16_t keep_alive_s = 0;
     std::uint32_t session_expiry_interval_s =

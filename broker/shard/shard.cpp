@@ -167,6 +167,7 @@ void Shard::open_mail(mail::QueueLoaded& letter) {
 }
 
 void Shard::open_mail(mail::Reload& letter) {
+    parts_.authenticator = std::move(letter.authenticator);
     parts_.authorizer = std::move(letter.authorizer);
     parts_.limits = letter.limits;
 }

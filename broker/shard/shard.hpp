@@ -33,6 +33,7 @@ struct SharedParts {
     core::RetainedIndex* retained = nullptr;
     std::shared_ptr<const auth::Authorizer> authorizer;
     Limits limits;
+    std::shared_ptr<auth::Authenticator> authenticator;  ///< for clients that authenticate again; may be null
 };
 
 /// How a connection ended; decides about the will [MQTT-3.1.2-8, -10].
@@ -60,8 +61,9 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void post_stop();
 
     /// Any thread.
-    void post_reload(std::shared_ptr<const auth::Authorizer> authorizer, const Limits& limits) {
-        mailbox_.post(mail::Reload{std::move(authorizer), limits});
+    void post_reload(std::shared_ptr<auth::Authenticator> authenticator,
+                     std::shared_ptr<const auth::Authorizer> authorizer, const Limits& limits) {
+        mailbox_.post(mail::Reload{std::move(authenticator), std::move(authorizer), limits});
     }
     /// Any thread: asks for a sign of life, which counters().pings gives.
     void post_ping() { mailbox_.post(mail::Ping{}); }
@@ -100,6 +102,10 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     core::Effects& begin_step();
     void execute(core::SubscriberId id, core::Effects& effects);
     bool may(auth::Action action, const Slot& slot, std::string_view topic) const;
+    /// Null when the method is not offered (any more).
+    std::unique_ptr<auth::AuthExchange> begin_exchange(std::string_view method) const {
+        return parts_.authenticator ? parts_.authenticator->begin_exchange(method) : nullptr;
+    }
 
     /// The way of every message: retained, local sessions, other shards. `ticket` (or 0) gets a
     /// wait for each part that is not done at once; its own wait is the caller's.

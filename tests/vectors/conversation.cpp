@@ -13,14 +13,17 @@ Conversation read_one(const std::string& file, const Json& row) {
     one.name = row.at("name");
     one.file = file;
     for (const auto& [key, value] : row.items()) {
-        static const std::set<std::string> known{"name", "doc",          "ids",  "limits",
-                                                 "slow", "known_broken", "steps"};
+        static const std::set<std::string> known{"name", "doc",          "ids",   "limits",
+                                                 "slow", "known_broken", "steps", "passwords"};
         if (!known.contains(key)) throw std::runtime_error(file + ": " + one.name + ": unknown key " + key);
     }
     const Json limits = row.value("limits", Json::object());
     for (const auto& [key, value] : limits.items()) {
         one.limits += key + " = " + value.dump() + "\n";
     }
+    if (row.value("passwords", false))
+        one.limits +=
+            "[auth]\npassword_file = \"" SLUICE_SOURCE_DIR "/tests/vectors/conversations/passwd\"\n";
     one.slow = row.value("slow", false);
     one.known_broken = row.value("known_broken", "");
     one.steps = row.at("steps");

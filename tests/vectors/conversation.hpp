@@ -11,7 +11,7 @@ namespace sluice::test {
 struct Conversation {
     std::string name;          ///< unique, letters, digits and '_'
     std::string file;          ///< without folder and ending
-    std::string limits;        ///< lines of the [limits] table
+    std::string limits;        ///< lines of the [limits] table, and tables behind it
     bool slow = false;         ///< time passes in it; it is not repeated for every way of cutting
     bool restarts = false;     ///< only for a broker that keeps what it promised
     std::string known_broken;  ///< why it is expected to fail; empty: it is not

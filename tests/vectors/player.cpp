@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "tests/support/hex.hpp"
+#include "tests/support/scram_client.hpp"
 
 namespace sluice::test {
 namespace {
@@ -21,6 +22,20 @@ std::string show(const Json& value) {
 
 bool is_name(const Json& value) {
     return value.is_string() && value.get_ref<const std::string&>().starts_with("@");
+}
+
+/// {"scram_final": {"user": ..., "password": ..., "nonce": ..., "challenge": ...}}: what the client says to
+/// the server's challenge; "scram_verifier": what the server says then.
+bool is_scram(const Json& value) {
+    return value.is_object() && (value.contains("scram_final") || value.contains("scram_verifier"));
+}
+
+Json scram_text(const Json& value) {
+    const Json& of = value.begin().value();
+    ScramClient client(of.at("user"), of.at("password"), of.value("nonce", "abc"));
+    const std::string final_message = client.final_for(of.at("challenge"));
+    if (final_message.empty()) throw Mismatch("no SCRAM challenge: " + show(of.at("challenge")));
+    return value.contains("scram_final") ? final_message : client.server_final();
 }
 
 /// What a packet has when the vector does not say otherwise.
@@ -104,7 +119,7 @@ Json Player::resolve(const Json& value) const {
     if (value.is_structured()) {
         for (auto& part : out) part = resolve(part);
     }
-    return out;
+    return is_scram(out) ? scram_text(out) : out;
 }
 
 void Player::send(Peer& to, const Json& what) {
@@ -195,6 +210,7 @@ void Player::match(const Json& wanted, const Json& actual, const std::string& wh
         }
         return match(known->second, actual, where);
     }
+    if (is_scram(wanted)) return match(resolve(wanted), actual, where);
     bool good = wanted == actual;
     if (wanted.is_object() && wanted.contains("any")) {
         const Json& any = wanted.at("any");
