@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "admin/http_client.hpp"
+#include "app/ctl_passwd.hpp"
 #include "app/logging.hpp"
 #include "app/table.hpp"
 
@@ -186,13 +187,32 @@ Answered<int> show_status(const Command& command) {
     return health_code(*health);
 }
 
+void add_passwd(CLI::App& cli, PasswdOptions& options) {
+    auto* passwd = cli.add_subcommand("passwd", "Sets or removes a user in the broker's password file");
+    passwd->add_option("FILE", options.file, "The file that auth.password_file names; made when missing")
+        ->required();
+    passwd->add_option("NAME", options.user_name, "The user name")->required();
+    passwd->add_flag("--stdin", options.from_stdin, "Read the password from the standard input");
+    auto* remove = passwd->add_flag("--delete", options.remove, "Remove the user");
+    auto* scram = passwd->add_flag("--scram")->description(
+        "For SCRAM-SHA-256, and for user name and password: what is done without --mosquitto");
+    passwd->add_flag("--mosquitto", options.mosquitto, "As mosquitto_passwd: not for SCRAM-SHA-256")
+        ->excludes(scram)
+        ->excludes(remove);
+    passwd->add_option("--iterations", options.iterations, "Of SCRAM; each login costs the client as many")
+        ->check(CLI::Range(auth::ScramKeys::iterations_min, auth::ScramKeys::iterations_max))
+        ->capture_default_str();
+}
+
 }  // namespace
 
-int answer_ctl(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+int answer_ctl(int argc, const char* const* argv, std::istream& in, std::ostream& out, std::ostream& err) {
     Command command{.out = out};
     Answered<int> (*task)(const Command&) = nullptr;
 
-    CLI::App cli("Asks a running sluiced by its HTTP port.", "sluicectl");
+    PasswdOptions passwd;
+
+    CLI::App cli("Asks a running sluiced by its HTTP port; makes its password file.", "sluicectl");
     cli.require_subcommand(1);
     cli.fallthrough();
     cli.set_version_flag("--version", "sluicectl " SLUICE_VERSION);
@@ -210,6 +230,7 @@ int answer_ctl(int argc, const char* const* argv, std::ostream& out, std::ostrea
     cli.add_subcommand("metrics", "All metrics, as Prometheus reads them")->callback([&] {
         task = show_metrics;
     });
+    add_passwd(cli, passwd);
     try {
         cli.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
@@ -222,6 +243,7 @@ int answer_ctl(int argc, const char* const* argv, std::ostream& out, std::ostrea
         err << "sluicectl: " << wrong.what() << "\nTry: sluicectl --help\n";
         return exit_usage_ctl;
     }
+    if (task == nullptr) return change_password(passwd, in, out, err);
     const auto answered = task(command);
     if (answered) return *answered;
     err << "sluicectl: " << answered.error().line << '\n';

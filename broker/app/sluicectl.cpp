@@ -3,5 +3,5 @@
 #include "app/ctl.hpp"
 
 int main(int argc, char** argv) {
-    return sluice::app::answer_ctl(argc, argv, std::cout, std::cerr);
+    return sluice::app::answer_ctl(argc, argv, std::cin, std::cout, std::cerr);
 }

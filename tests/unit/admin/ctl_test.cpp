@@ -27,7 +27,7 @@ class Ctl : public testing::Test {
         arguments.insert(arguments.begin(), "sluicectl");
         out_.str("");
         err_.str("");
-        return answer_ctl(int(arguments.size()), arguments.data(), out_, err_);
+        return answer_ctl(int(arguments.size()), arguments.data(), in_, out_, err_);
     }
     int ask(std::vector<const char*> arguments) {
         arguments.push_back("--url");
@@ -38,6 +38,7 @@ class Ctl : public testing::Test {
     admin::FakeStats stats_;
     admin::HttpServer server_{stats_, admin::AdminSettings{"127.0.0.1", 0}};
     std::string url_;
+    std::istringstream in_;
     std::ostringstream out_, err_;
 };
 
