@@ -8,12 +8,17 @@
 namespace sluice::test {
 namespace {
 
-Conversation read_one(const std::string& file, const Json& row) {
+std::string suffix_of(int level) {
+    return level == 5 ? "" : level == 4 ? "_3_1_1" : "_3_1";
+}
+
+Conversation read_one(const std::string& file, const Json& row, int level) {
     Conversation one;
-    one.name = row.at("name");
+    one.level = level;
+    one.name = row.at("name").get<std::string>() + suffix_of(level);
     one.file = file;
     for (const auto& [key, value] : row.items()) {
-        static const std::set<std::string> known{"name", "doc",          "ids",   "limits",
+        static const std::set<std::string> known{"name", "doc",          "ids",   "levels",   "limits",
                                                  "slow", "known_broken", "steps", "passwords"};
         if (!known.contains(key)) throw std::runtime_error(file + ": " + one.name + ": unknown key " + key);
     }
@@ -43,9 +48,11 @@ std::vector<Conversation> read_all() {
     for (const auto& file : files) {
         std::ifstream in(file);
         for (const Json& row : Json::parse(in)) {
-            all.push_back(read_one(file.stem(), row));
-            if (!names.insert(all.back().name).second)
-                throw std::runtime_error("two conversations are named " + all.back().name);
+            for (const int level : row.value("levels", std::vector<int>{5})) {
+                all.push_back(read_one(file.stem(), row, level));
+                if (!names.insert(all.back().name).second)
+                    throw std::runtime_error("two conversations are named " + all.back().name);
+            }
         }
     }
     return all;

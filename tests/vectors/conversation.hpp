@@ -11,6 +11,7 @@ namespace sluice::test {
 struct Conversation {
     std::string name;          ///< unique, letters, digits and '_'
     std::string file;          ///< without folder and ending
+    int level = 5;             ///< protocol level of every CONNECT that names none
     std::string limits;        ///< lines of the [limits] table, and tables behind it
     bool slow = false;         ///< time passes in it; it is not repeated for every way of cutting
     bool restarts = false;     ///< only for a broker that keeps what it promised

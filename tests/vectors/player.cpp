@@ -59,6 +59,7 @@ Json with_defaults(const std::string& packet, Json fields) {
 }  // namespace
 
 void Player::play(const Conversation& conversation) {
+    level_ = conversation.level;
     int number = 0;
     for (const Json& one : conversation.steps) {
         ++number;
@@ -122,17 +123,21 @@ Json Player::resolve(const Json& value) const {
     return is_scram(out) ? scram_text(out) : out;
 }
 
-void Player::send(Peer& to, const Json& what) {
-    if (what.is_string()) return to.send(hex(what.get<std::string>()), cuts_);
-    if (what.is_array()) {  // several packets in one write
-        ByteBuffer bytes;
-        for (const Json& one : what)
-            append(bytes,
-                   one.is_string() ? hex(one.get<std::string>()) : encode_packet(to.level, resolve(one)));
-        return to.send(bytes, cuts_);
+ByteBuffer Player::bytes_of(Peer& to, const Json& what) {
+    if (what.is_string()) return hex(what.get<std::string>());
+    Json packet = resolve(what);
+    if (packet.contains("connect")) {
+        to.level = packet.at("connect").value("level", level_);
+        packet["connect"]["level"] = to.level;
     }
-    if (what.contains("connect")) to.level = what.at("connect").value("level", 5);
-    to.send(encode_packet(to.level, resolve(what)), cuts_);
+    return encode_packet(to.level, packet);
+}
+
+void Player::send(Peer& to, const Json& what) {
+    if (!what.is_array()) return to.send(bytes_of(to, what), cuts_);
+    ByteBuffer bytes;  // several packets in one write
+    for (const Json& one : what) append(bytes, bytes_of(to, one));
+    to.send(bytes, cuts_);
 }
 
 void Player::expect(Peer& from, const Json& what) {

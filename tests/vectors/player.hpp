@@ -19,6 +19,7 @@ class Player {
   private:
     void step(const std::string& connection, const std::string& verb, const Json& argument);
     Peer& peer(const std::string& connection);
+    ByteBuffer bytes_of(Peer& to, const Json& what);
     void send(Peer& to, const Json& what);
     void expect(Peer& from, const Json& what);
     void expect_any_order(Peer& from, const Json& packets);
@@ -34,6 +35,7 @@ class Player {
 
     BrokerUnderTest& broker_;
     Cuts cuts_;
+    int level_ = 5;
     std::map<std::string, std::unique_ptr<Peer>> peers_;
     std::map<std::string, Json> names_;
 };
