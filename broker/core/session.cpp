@@ -10,7 +10,7 @@ using wire::ReasonCode;
 
 namespace {
 
-constexpr std::uint64_t packet_id_cycle = 65535;  // ids 1 to 65535 [MQTT-2.2.1-2]
+constexpr std::uint64_t packet_id_cycle = 65535;  // ids 1 to 65535 [MQTT-2.2.1-4]
 
 std::size_t bytes_of(const QueueEntry& entry) {
     return entry.message ? entry.message->body().size() : 0;
@@ -248,7 +248,7 @@ void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now
 
 std::uint64_t Session::next_sequence() const {
     std::uint64_t next = last_sequence_ + 1;
-    // A packet id still in flight a whole cycle ago must not be used again [MQTT-2.2.1-3].
+    // A packet id still in flight a whole cycle ago must not be used again [MQTT-2.2.1-4].
     for (std::size_t i = 0; i < inflight_.size() && inflight_[i].sequence + packet_id_cycle <= next; ++i) {
         const Inflight& old = inflight_[i];
         if (old.state == State::done || (next - old.sequence) % packet_id_cycle != 0) continue;

@@ -110,7 +110,7 @@ bool Connection::send_connack(bool session_present) {
         log::warn(fmt::format("{} is disconnected: its Maximum Packet Size of {} is too small for CONNACK",
                               describe(), packet_bytes_max_));
         channel_.close_after_flush();
-        leave(Departure::with_will);
+        leave(Departure::clean);  // it never was connected
         return false;
     }
     write(out);

@@ -132,6 +132,7 @@ void Connection::send_ack(PendingAck& ack) {
                 wire::encode_suback(out, version_, packet);
             });
         for (const LinkSpec::Wanted& wanted : ack.work->send_retained) {
+            if (gone_) return;  // SUBACK was too large for the client
             shard_.send_retained(id_, wanted.filter, wanted.options);
         }
         return;

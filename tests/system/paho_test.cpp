@@ -77,6 +77,8 @@ class Paho : public ::testing::TestWithParam<int> {
     SluicedProcess broker_{folder_.path()};
 };
 
+// A foreign client, over TCP, with nothing beyond the specification [MQTT-4.2-1], [MQTT-3.1.1:7.1.1-1],
+// [MQTT-3.1.1:7.0.0-2].
 TEST_P(Paho, every_qos_both_ways) {
     const auto publisher = connect("publisher");
     for (int granted = 0; granted <= 2; ++granted) {

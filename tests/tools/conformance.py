@@ -6,7 +6,7 @@ conformance.py --check  fails when a statement that binds a server has no test, 
                         not exist, or when the page is not what would be written
 
 A test covers a statement by naming it: a conversation in "ids", a row of tests/vectors/wire in "id", a test in C++ or
-Python in a comment inside it or right above it. An id anywhere else (in the broker's code, above a helper) covers
+Python in its name or in a comment inside it or right above it. An id anywhere else (in the broker's code, above a helper) covers
 nothing; that it exists is checked all the same.
 """
 
@@ -23,6 +23,7 @@ LISTS = {"": "tests/conformance/mqtt5.json", "3.1.1:": "tests/conformance/mqtt3_
 BINDS = ("server", "client", "both", "packet format")
 KEYS = {"id", "binds", "says", "why", "pending"}
 STATEMENT = re.compile(r"MQTT-(3\.1\.1:)?(\d+(?:\.\d+)+-\d+)\b")
+IN_NAME = re.compile(r"_MQTT_(\d+_\d+_\d+)((?:_\d+|_and_\d+)+)")  # ..._MQTT_4_7_1_1_and_2: 4.7.1-1 and 4.7.1-2
 CPP_TEST = re.compile(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", re.MULTILINE)
 PYTHON_TEST = re.compile(r"^( *)def (test_\w+)\(", re.MULTILINE)
 NAMES_SHOWN = 8
@@ -56,8 +57,9 @@ def load_lists(root, problems):
 
 def speaks_3_1_1(row):
     text = json.dumps(row["steps"])
+    in_bytes = re.search("'(MQTT|mqtt|MQTX)' (?!05)|10 00", text)  # some other level, or none
     says_nothing = '"hello"' not in text and '"connect"' not in text and "MQTT" not in text
-    return says_nothing or 4 in row.get("levels", []) or '"level": 4' in text or "'MQTT' 04" in text
+    return bool(says_nothing or in_bytes or 4 in row.get("levels", []) or '"level": 4' in text)
 
 
 def from_conversations(root, problems):
@@ -92,9 +94,14 @@ def cpp_tests(text):
 
 def python_tests(text):
     for match in PYTHON_TEST.finditer(text):
-        rest = text[match.end():]
+        rest = text[match.end():].partition("\n")[2]
         next_def = re.search(rf"^ {{0,{len(match.group(1))}}}\S", rest, re.MULTILINE)
         yield match.group(2), rest[:next_def.start()] if next_def else rest
+
+
+def in_name(test):
+    return [f"MQTT-{match.group(1).replace('_', '.')}-{number}" for match in IN_NAME.finditer(test)
+            for number in re.findall(r"\d+", match.group(2))]
 
 
 def from_code(root):
@@ -108,8 +115,8 @@ def from_code(root):
         else:
             continue
         for test, text in find((root / name).read_text()):
-            for match in STATEMENT.finditer(text):
-                yield match.group(), f"{kind} {test}", f"{name}: {test}"
+            for statement in dict.fromkeys(in_name(test) + [match.group() for match in STATEMENT.finditer(text)]):
+                yield statement, f"{kind} {test}", f"{name}: {test}"
 
 
 def gather(root, lists, problems):

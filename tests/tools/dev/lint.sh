@@ -9,6 +9,7 @@ list_files() { python3 "$TOOLS/repo.py" "$1"; }
 lint_floors() { python3 "$TOOLS/check_floors.py"; }
 lint_lengths() { python3 "$TOOLS/check_lengths.py"; }
 lint_headers() { python3 "$TOOLS/check_headers.py"; }
+lint_conformance() { python3 "$TOOLS/conformance.py" --check; }
 
 lint_format() {
     local version mode=(--dry-run -Werror)
@@ -62,7 +63,7 @@ lint_tidy() {
 LINT_FIX='' LINT_TIDY_SECONDS=''
 lint_all() {
     local name code
-    local -a checks=(floors lengths format shell python secrets headers)
+    local -a checks=(floors lengths format shell python secrets conformance headers)
     while (($#)); do
         case $1 in
         --fix) LINT_FIX=1 ;;

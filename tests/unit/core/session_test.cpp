@@ -110,7 +110,7 @@ TEST_F(SessionTest, QoS2KeepsTheIdUntilPubcompAndRepeatsOnlyPubrel_MQTT_4_3_3_4)
     EXPECT_EQ(session.inflight_count(), 0U);
 }
 
-TEST_F(SessionTest, APubrecWithAnErrorEndsTheDelivery_MQTT_4_3_3_3) {
+TEST_F(SessionTest, APubrecWithAnErrorEndsTheDelivery_MQTT_4_4_0_2) {
     Session session(7, {});
     session.attach(1, at(0), effects_);
     offer(session, "a", QoS::exactly_once);
@@ -121,7 +121,8 @@ TEST_F(SessionTest, APubrecWithAnErrorEndsTheDelivery_MQTT_4_3_3_3) {
     EXPECT_EQ(take(), (Texts{"b:2"}));
 }
 
-// The worst peer in this respect reuses an id that is still in flight after the wrap [MQTT-2.2.1-3].
+// The worst peer in this respect reuses an id that is still in flight after the wrap [MQTT-2.2.1-4],
+// [MQTT-4.3.2-1], [MQTT-4.3.3-1], [MQTT-3.1.1:2.3.1-4].
 TEST_F(SessionTest, SkipsAnIdThatIsStillInFlightAfterTheWrap) {
     Session session(0, {});
     session.attach(2, at(0), effects_);

@@ -75,6 +75,7 @@ std::string closed_with(int code) {
     return "\x88\x02"s + static_cast<char>(code >> 8) + static_cast<char>(code & 255);
 }
 
+// The answer picks the subprotocol mqtt [MQTT-6.0.0-4], [MQTT-3.1.1:6.0.0-4].
 TEST(WebSocketUpgrade, ExampleOfTheSpecification) {
     EXPECT_EQ(websocket::accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     for (const std::size_t chunk : {std::size_t{1}, std::size_t{3}, std::size_t{100}, SIZE_MAX}) {
@@ -116,6 +117,7 @@ TEST(WebSocketUpgrade, SpellingsThatAreAllowed) {
     EXPECT_THAT(old.reply(), HasSubstr("Sec-WebSocket-Protocol: mqttv3.1\r\n"));
 }
 
+// Who does not offer mqtt is refused [MQTT-6.0.0-3], [MQTT-3.1.1:6.0.0-3].
 TEST(WebSocketUpgrade, RefusalsAreHttpAndSayWhy) {
     const struct {
         std::string wire, status, fault;
@@ -301,6 +303,7 @@ TEST(WebSocketFrames, AnySizeInPiecesOfAnySize) {
     }
 }
 
+// [MQTT-6.0.0-2], [MQTT-3.1.1:6.0.0-2]
 TEST(WebSocketFrames, FragmentsWithAPingBetween) {
     const std::string wire = frame(0x02, "one ") + frame(fin_ping, "?") + frame(0x00, "two ") +
                              frame(fin_pong, "!") + frame(0x80, "three") + frame(fin_binary, ".");
@@ -313,6 +316,7 @@ TEST(WebSocketFrames, FragmentsWithAPingBetween) {
     }
 }
 
+// A text frame among them [MQTT-6.0.0-1], [MQTT-3.1.1:6.0.0-1].
 TEST(WebSocketFrames, ViolationsCloseTheConnection) {
     const struct {
         std::string wire;

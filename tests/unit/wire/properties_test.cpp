@@ -91,7 +91,7 @@ AnyResult decode_in(const Carrier& carrier, ByteBuffer run) {
     return decode_any(Version::v5, {carrier.type, 0, body, body.size()}, scratch);
 }
 
-TEST(Properties, StandOnlyWhereTheSpecificationAllows_MQTT_2_2_2_2) {
+TEST(Properties, StandOnlyWhereTheSpecificationAllows) {
     for (const Row& row : table) {
         for (const auto& [place, carrier] : carriers) {
             SCOPED_TRACE(row.name + " in " + place);
