@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <iostream>
+#include <thread>
+
 #include "broker_under_test.hpp"
 #include "player.hpp"
 
@@ -87,26 +91,64 @@ void hold(const Case& one) {
     }
 }
 
+/// Empty: it holds, or fails as it is known to.
+std::string problem_of(const Case& one) {
+    const Conversation& conversation = *one.conversation;
+    std::string problem;
+    try {
+        hold(one);
+    } catch (const Mismatch& wrong) {
+        problem = wrong.what();
+    }
+    if (conversation.known_broken.empty()) return problem;
+    return problem.empty() ? "it holds now; take the mark away: " + conversation.known_broken : "";
+}
+
+/// One by one, for whoever looks for a mistake: --gtest_filter='*NAME_two_shards'.
 class ConversationTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ConversationTest, Holds) {
     const Conversation& conversation = *GetParam().conversation;
-    std::string problem;
-    try {
-        hold(GetParam());
-    } catch (const Mismatch& wrong) {
-        problem = wrong.what();
-    }
-    if (conversation.known_broken.empty()) {
-        EXPECT_EQ(problem, "") << conversation.file << ".json: " << conversation.name;
-    } else {
-        EXPECT_NE(problem, "") << "it holds now; take the mark away: " << conversation.known_broken;
-    }
+    EXPECT_EQ(problem_of(GetParam()), "") << conversation.file << ".json: " << conversation.name;
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ConversationTest, ::testing::ValuesIn(all_cases()), [](const auto& at) {
     return at.param.conversation->name + "_" + name_of(at.param.way);
 });
+
+/// All of one way, several at a time, each with a broker of its own: most of what they do is wait.
+class AllAtOnce : public ::testing::TestWithParam<Way> {};
+
+TEST_P(AllAtOnce, hold) {
+    constexpr std::size_t threads_max = 8;
+    const std::vector<Case> cases = all_cases();
+    std::vector<std::string> problems(cases.size());
+    std::atomic<std::size_t> next{0};
+    std::atomic<std::size_t> held{0};
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < threads_max; ++i) {
+        threads.emplace_back([&] {
+            for (std::size_t at = 0; (at = next++) < cases.size();) {
+                if (cases[at].way != GetParam()) continue;
+                problems[at] = problem_of(cases[at]);
+                ++held;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_GT(held, 0U);
+    for (std::size_t at = 0; at < cases.size(); ++at) {
+        if (problems[at].empty()) continue;
+        ADD_FAILURE() << cases[at].conversation->file << ".json: " << cases[at].conversation->name << ": "
+                      << problems[at];
+    }
+    std::cout << held << " conversations\n";
+}
+
+INSTANTIATE_TEST_SUITE_P(Way, AllAtOnce,
+                         ::testing::Values(Way::one_shard, Way::two_shards, Way::bytes, Way::pieces,
+                                           Way::process),
+                         [](const auto& at) { return name_of(at.param); });
 
 }  // namespace
 }  // namespace sluice::test
