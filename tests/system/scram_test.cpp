@@ -95,9 +95,8 @@ TEST_F(Scram, authenticates_again_while_it_publishes) {
 }
 
 TEST_F(Scram, is_disconnected_when_it_fails_to_authenticate_again) {
-    EXPECT_THAT(
-        see({"reauth", "user", "pencil", "pen"}),
-        testing::AllOf(HasSubstr("disconnect 135 invalid-proof\nclosed\n"), HasSubstr("puback 16\n")));
+    EXPECT_THAT(see({"reauth", "user", "pencil", "pen"}),
+                HasSubstr("disconnect 135 invalid-proof\nclosed\n"));
     EXPECT_TRUE(broker_.wait_for_log("failed to authenticate again: wrong password")) << broker_.log();
 }
 

@@ -1,0 +1,169 @@
+// Enhanced authentication with somebody who takes time to answer, on another thread.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "listener/listener.hpp"
+#include "tests/support/late_authenticator.hpp"
+#include "tests/support/raw_client.hpp"
+
+namespace sluice::listener {
+namespace {
+
+using test::LateAuthenticator;
+using test::RawClient;
+using wire::ReasonCode;
+
+/// Keeps who was let in.
+class Door final : public shard::Inlet, public shard::InletSet {
+  public:
+    void post_admission(shard::Admission admission) override {
+        const std::lock_guard lock(mutex_);
+        admitted_ = std::move(admission);
+        news_.notify_all();
+    }
+    void post_link(shard::LinkSpec) override {}
+    void post_note(shard::LinkNumber, shard::LinkNote) override {}
+    void post_remove_link(shard::LinkNumber) override {}
+    void post_publish(core::MessagePtr) override {}
+    shard::Inlet& home_of(std::string_view) override { return *this; }
+    std::size_t size() const override { return 1; }
+    shard::Inlet& at(std::size_t) override { return *this; }
+    std::size_t connections() const override { return 0; }
+
+    std::optional<shard::Admission> next() {
+        std::unique_lock lock(mutex_);
+        news_.wait_for(lock, std::chrono::seconds(20), [&] { return admitted_.has_value(); });
+        return std::exchange(admitted_, std::nullopt);
+    }
+    bool is_empty() {
+        const std::lock_guard lock(mutex_);
+        return !admitted_;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable news_;
+    std::optional<shard::Admission> admitted_;
+};
+
+class GreetingAuth : public testing::Test {
+  protected:
+    void start(std::chrono::seconds connect_timeout = std::chrono::seconds(10)) {
+        Doorkeeping doors;
+        doors.inlets = &door_;
+        doors.authenticator = authenticator_;
+        doors.authorizer = auth::make_allow_all_authorizer();
+        doors.limits.connect_timeout = connect_timeout;
+        listeners_ = std::make_unique<Listeners>(doors, 1);
+        ListenerSettings settings;
+        settings.address = "127.0.0.1";
+        settings.port = 0;
+        const auto opened = listeners_->open({settings});
+        ASSERT_TRUE(opened.ok()) << opened.error();
+        listeners_->start();
+    }
+    /// Connected, and CONNECT sent.
+    std::unique_ptr<RawClient> connect(std::string_view data) {
+        const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(listeners_->ports().front());
+        EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+        auto client = std::make_unique<RawClient>(fd);
+        wire::Connect packet;
+        packet.client_id = "c";
+        packet.properties.authentication_method = LateAuthenticator::method;
+        packet.properties.authentication_data = as_bytes(data);
+        ByteBuffer out;
+        wire::encode_connect(out, packet);
+        client->send(out);
+        return client;
+    }
+    LateAuthenticator::Question question() {
+        auto next = authenticator_->next_question();
+        EXPECT_TRUE(next) << "nobody was asked";
+        return next ? std::move(*next) : LateAuthenticator::Question{};
+    }
+    static ByteBuffer bytes(std::string_view text) { return {text.begin(), text.end()}; }
+
+    Door door_;
+    std::shared_ptr<LateAuthenticator> authenticator_ = std::make_shared<LateAuthenticator>();
+    std::unique_ptr<Listeners> listeners_;
+};
+
+TEST_F(GreetingAuth, AsManyStepsAsTheMethodWants) {
+    start();
+    const auto client = connect("one");
+    for (const auto& [asked, answered] : {std::pair("one", "two"), std::pair("three", "four")}) {
+        const auto now = question();
+        EXPECT_EQ(now.data, asked);
+        now.answer(auth::Challenge{bytes(answered)});
+        client->expect_auth(ReasonCode::continue_authentication, answered);
+        client->send_auth(ReasonCode::continue_authentication, LateAuthenticator::method,
+                          asked == std::string("one") ? "three" : "five");
+    }
+    const auto last = question();
+    EXPECT_EQ(last.data, "five");
+    EXPECT_TRUE(door_.is_empty());
+    last.answer(auth::Admitted{{"ann"}, bytes("six")});
+    const auto admitted = door_.next();
+    ASSERT_TRUE(admitted);
+    EXPECT_EQ(admitted->user_name, "ann");
+    EXPECT_EQ(admitted->authentication_method, LateAuthenticator::method);
+    EXPECT_EQ(as_text(admitted->authentication_data), "six");
+}
+
+TEST_F(GreetingAuth, ARefusalMayComeLate) {
+    start();
+    const auto client = connect("one");
+    question().answer(auth::Refusal{ReasonCode::banned, "because", "go away"});
+    client->expect_connack(ReasonCode::banned);
+    EXPECT_TRUE(client->next().closed);
+}
+
+TEST_F(GreetingAuth, WhatComesBeforeTheAnswerWaits) {
+    start();
+    const auto client = connect("one");
+    const auto first = question();
+    client->send_auth(ReasonCode::continue_authentication, LateAuthenticator::method, "too early");
+    first.answer(auth::Challenge{bytes("two")});
+    client->expect_auth(ReasonCode::continue_authentication, "two");
+    EXPECT_EQ(question().data, "too early");
+}
+
+TEST_F(GreetingAuth, TheDeadlineHoldsWhileTheAnswerIsOut) {
+    start(std::chrono::seconds(1));
+    const auto client = connect("one");
+    const auto late = question();
+    EXPECT_TRUE(client->next().closed);
+    late.answer(auth::Admitted{{"ann"}, {}});  // for nobody
+    const auto other = connect("two");
+    question().answer(auth::Challenge{bytes("three")});
+    other->expect_auth(ReasonCode::continue_authentication, "three");
+    EXPECT_TRUE(door_.is_empty());
+}
+
+TEST_F(GreetingAuth, TheDeadlineHoldsForTheWholeExchange) {
+    start(std::chrono::seconds(1));
+    const auto client = connect("one");
+    question().answer(auth::Challenge{bytes("two")});
+    client->expect_auth(ReasonCode::continue_authentication, "two");
+    EXPECT_TRUE(client->next().closed);
+}
+
+TEST_F(GreetingAuth, AnAnswerMayComeWhenTheListenersHaveStopped) {
+    start();
+    const auto client = connect("one");
+    const auto late = question();
+    listeners_->stop();
+    late.answer(auth::Admitted{{"ann"}, {}});
+    EXPECT_TRUE(door_.is_empty());
+}
+
+}  // namespace
+}  // namespace sluice::listener
