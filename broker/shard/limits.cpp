@@ -161,7 +161,7 @@ std::span<const SettingRow> limits_rows() {
          duration,
          "10s",
          "The longest time from the accepted connection to a complete CONNECT packet, TLS handshake "
-         "included.",
+         "included; with enhanced authentication to its end.",
          bind_setting<&Limits::connect_timeout>,
          1000,
          3600 * 1000,

@@ -30,7 +30,8 @@ struct Limits {
     std::uint32_t subscriptions_max = 10000;            ///< per client
     std::uint32_t publish_rate_max = 0;                 ///< messages per second and client; 0: no limit
     std::chrono::seconds keep_alive_max{0};             ///< the longest keep-alive; 0: no limit
-    std::chrono::seconds connect_timeout{10};  ///< from accept to a whole CONNECT, TLS handshake included
+    std::chrono::seconds connect_timeout{
+        10};  ///< from accept to a whole CONNECT or the end of AUTH, TLS included
     std::chrono::seconds session_expiry_max{7 * 24 *
                                             3600};  ///< longest that a session outlives its connection
     bool operator==(const Limits&) const = default;
