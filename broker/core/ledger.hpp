@@ -104,6 +104,9 @@ struct SetRetained {
 };
 struct ClearRetained {
     std::string topic;
+    /// Only if it is still this message: another shard may have set the topic anew and have been first with
+    /// its entry. None: whatever it is.
+    MessagePtr only{};
 };
 
 using LedgerEntry = std::variant<AppendMessage, SettleMessage, SaveProgress, SaveSession, RemoveSession,

@@ -206,19 +206,17 @@ std::vector<MessagePtr> RetainedIndex::match(std::string_view filter, WallTime n
     return found;
 }
 
-std::vector<std::string> RetainedIndex::expire(WallTime now) {
-    std::vector<std::string> topics;
+std::vector<MessagePtr> RetainedIndex::expire(WallTime now, std::size_t messages_max) {
     std::vector<MessagePtr> gone;
     for (Stripe& stripe : impl_->stripes) {
         const std::lock_guard lock(stripe.mutex);
-        while (!stripe.deadlines.empty() && stripe.deadlines.begin()->first <= now) {
-            const auto entry = stripe.deadlines.begin()->second;
-            topics.emplace_back(entry->topic());
-            gone.push_back(stripe.erase(entry));
+        while (gone.size() < messages_max && !stripe.deadlines.empty() &&
+               stripe.deadlines.begin()->first <= now) {
+            gone.push_back(stripe.erase(stripe.deadlines.begin()->second));
             impl_->size.fetch_sub(1, std::memory_order_relaxed);
         }
     }
-    return topics;
+    return gone;
 }
 
 std::size_t RetainedIndex::size() const {

@@ -2,6 +2,7 @@
 /// RetainedIndex: topic to its retained message. Shared by all shards: striped locks inside, every call is
 /// safe from any thread.
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,10 +34,10 @@ class RetainedIndex {
     /// All retained messages whose topic matches, expired ones left out, in no promised order. A filter
     /// without wildcards costs one lookup. `filter` is valid (wire::is_topic_filter).
     std::vector<MessagePtr> match(std::string_view filter, WallTime now) const;
-    /// Removes what has expired; returns the topics, for the ledger. Cheap when nothing has. Between this and
-    /// the ledger entry another shard may set the topic anew: whoever writes the entry looks with `find`
-    /// first or orders the two.
-    std::vector<std::string> expire(WallTime now);
+    /// Removes what has expired, at most `messages_max` of it, and returns it, for the ledger. Cheap when
+    /// nothing has. Between this and the ledger entry another shard may set the topic anew, so the entry
+    /// names the message (ClearRetained::only).
+    std::vector<MessagePtr> expire(WallTime now, std::size_t messages_max = SIZE_MAX);
     std::size_t size() const;
     /// An estimate of the memory held, messages included.
     std::size_t footprint_bytes() const;

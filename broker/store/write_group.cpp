@@ -78,7 +78,16 @@ class Merger {
         group_.retained.insert_or_assign(std::move(topic), std::move(e.message));
     }
 
-    void operator()(core::ClearRetained& e) { group_.retained[std::move(e.topic)] = {}; }
+    void operator()(core::ClearRetained& e) {
+        const auto waiting = group_.retained.find(e.topic);
+        if (!e.only) {
+            group_.retained[std::move(e.topic)] = {};
+        } else if (waiting == group_.retained.end()) {
+            group_.retained_expired.insert_or_assign(std::move(e.topic), std::move(e.only));
+        } else if (waiting->second && is_same(*waiting->second, *e.only)) {
+            waiting->second = {};
+        }
+    }
 
   private:
     bool cancel(core::RowId row) {
@@ -140,7 +149,7 @@ bool WriteGroup::empty() const {
 bool WriteGroup::nothing_but_doomed() const {
     return sessions_removed.empty() && rows_settled.empty() && rows_quarantined.empty() &&
            chunks_dead.empty() && sessions.empty() && subscriptions.empty() && progress.empty() &&
-           marks.empty() && appends.empty() && retained.empty();
+           marks.empty() && appends.empty() && retained_expired.empty() && retained.empty();
 }
 
 void WriteGroup::clear(std::size_t doomed_done) {

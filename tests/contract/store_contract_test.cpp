@@ -336,6 +336,27 @@ TEST_P(StoreContract, the_retained_message_of_a_topic_is_replaced_or_cleared) {
     EXPECT_EQ(recovered_.retained.size(), 2U);
 }
 
+// Two shards: one clears what has expired, the other has set the topic anew and was first, or comes later.
+TEST_P(StoreContract, an_expired_retained_message_is_cleared_only_if_it_is_still_the_one) {
+    const auto old_a = message("a", "old"), old_b = message("b", "old"), old_c = message("c", "old");
+    const auto old_d = message("d", "old"), old_e = message("e", "old");
+    Model model;
+    for (const Batch& entries :
+         {batch(core::SetRetained{old_a}, core::SetRetained{old_b}, core::SetRetained{old_c},
+                core::SetRetained{old_d}),
+          batch(core::ClearRetained{"a", old_a}, core::ClearRetained{"never", old_a}),
+          batch(core::SetRetained{message("b", "new")}), batch(core::ClearRetained{"b", old_b}),
+          batch(core::SetRetained{message("c", "new")}, core::ClearRetained{"c", old_c},
+                core::ClearRetained{"d", old_d}, core::SetRetained{message("d", "new")},
+                core::SetRetained{old_e}, core::ClearRetained{"e", old_e})}) {
+        model.apply(entries);
+        post_and_wait(entries);
+    }
+    reopen();
+    expect_same(model, recovered_);
+    EXPECT_EQ(recovered_.retained.size(), 3U);
+}
+
 TEST_P(StoreContract, rows_of_several_shards_come_in_the_order_of_their_numbers) {
     // A session whose home changed has rows of both shards in one block of counters.
     post_and_wait(batch(save_session(s1), append(row_id(1, 3), "1", {target(s1)}),

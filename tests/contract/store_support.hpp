@@ -191,7 +191,12 @@ class Model {
         sessions.at(e.session).subscriptions.erase(e.filter);
     }
     void apply_one(const core::SetRetained& e) { retained[std::string(e.message->topic())] = e.message; }
-    void apply_one(const core::ClearRetained& e) { retained.erase(e.topic); }
+    void apply_one(const core::ClearRetained& e) {
+        const auto found = retained.find(e.topic);
+        if (found == retained.end()) return;
+        const auto same = [&] { return std::ranges::equal(found->second->body(), e.only->body()); };
+        if (!e.only || same()) retained.erase(found);
+    }
 };
 
 inline void expect_same_session(const Model::Session& want, const RecoveredSession& got) {
