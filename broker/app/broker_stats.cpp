@@ -1,6 +1,11 @@
 #include "app/broker_stats.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
+
+#include <algorithm>
+
+#include "base/memory_gauge.hpp"
 
 namespace sluice::app {
 
@@ -25,6 +30,8 @@ constexpr ShardMetric shard_metrics[] = {
      &Counters::connections_seen},
     {"sluice_sessions", "Sessions, those without a connection included.", MetricKind::gauge,
      &Counters::sessions},
+    {"sluice_sessions_expired_total", "Sessions that ended because their client did not come back.",
+     MetricKind::counter, &Counters::sessions_expired},
     {"sluice_subscriptions", "Subscriptions.", MetricKind::gauge, &Counters::subscriptions},
     {"sluice_received_bytes_total", "MQTT bytes received.", MetricKind::counter, &Counters::bytes_received},
     {"sluice_sent_bytes_total", "MQTT bytes sent.", MetricKind::counter, &Counters::bytes_sent},
@@ -39,10 +46,14 @@ constexpr ShardMetric shard_metrics[] = {
     {"sluice_reauthentications_refused_total",
      "Clients disconnected because they failed to authenticate again.", MetricKind::counter,
      &Counters::reauth_refused},
+    {"sluice_publishers_slowed_total", "Pauses of clients that published when limits.memory_max was reached.",
+     MetricKind::counter, &Counters::publishers_slowed},
     {"sluice_protocol_errors_total", "Clients disconnected for breaking the protocol.", MetricKind::counter,
      &Counters::protocol_errors},
     {"sluice_rejected_total", "Publishes refused because a queue was full.", MetricKind::counter,
      &Counters::rejected},
+    {"sluice_retained_expired_total", "Retained messages removed because they had expired.",
+     MetricKind::counter, &Counters::retained_expired},
     {"sluice_mail_dropped_total", "QoS 0 messages dropped because a shard was too far behind.",
      MetricKind::counter, &Counters::mail_drops},
     {"sluice_shared_handovers_total",
@@ -52,7 +63,7 @@ constexpr ShardMetric shard_metrics[] = {
 };
 
 constexpr const char* drop_names[core::drop_reason_count] = {
-    "offline_qos0", "congested_qos0", "queue_full", "expired", "too_large", "refused_by_receiver"};
+    "offline_qos0", "congested_qos0", "queue_full", "expired", "too_large", "refused_by_receiver", "memory"};
 
 constexpr const char* refusal_names[shard::refusal_count] = {"not_authorized", "sys_topic", "topic_bytes",
                                                              "topic_levels", "subscriptions"};
@@ -133,8 +144,46 @@ std::vector<MetricSample> BrokerStats::metrics() const {
     add_shards(out, shards_);
     out.add("sluice_retained_messages", "Retained messages.", MetricKind::gauge,
             static_cast<double>(retained_.size()));
+    out.add("sluice_memory_message_bytes", "Bytes of messages held in memory.", MetricKind::gauge,
+            static_cast<double>(memory_gauge::total()));
+    out.add("sluice_memory_max_bytes", "limits.memory_max, or what takes its place; 0: no limit.",
+            MetricKind::gauge, static_cast<double>(memory_max_.load()));
     add_store(out, store_.stats());
     return out.take();
+}
+
+SysNumbers BrokerStats::sys_numbers() const {
+    SysNumbers n;
+    std::uint64_t sessions = 0;
+    const auto total = [](const auto& counters) {
+        std::uint64_t sum = 0;
+        for (const Counter& counter : counters) sum += counter.get();
+        return sum;
+    };
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        const Counters& c = shards_.counters(i);
+        n.clients_connected += c.connections.get();
+        sessions += c.sessions.get() - c.bridge_sessions.get();
+        n.clients_expired += c.sessions_expired.get();
+        n.connections += c.connections_seen.get();
+        n.packets_received += c.packets_received.get();
+        n.packets_sent += c.packets_sent.get();
+        n.publishes_received += total(c.publishes_received);
+        n.publishes_sent += total(c.publishes_sent);
+        n.publishes_dropped += total(c.drops) + c.mail_drops.get();
+        n.publish_bytes_received += c.publish_bytes_received.get();
+        n.publish_bytes_sent += c.publish_bytes_sent.get();
+        n.bytes_received += c.bytes_received.get();
+        n.bytes_sent += c.bytes_sent.get();
+        n.subscriptions += c.subscriptions.get();
+        n.shared_subscriptions += c.shared_subscriptions.get();
+    }
+    n.clients_disconnected = sessions - std::min(sessions, n.clients_connected);
+    n.retained_messages = retained_.size();
+    n.messages_stored = n.retained_messages + store_.stats().rows;
+    const auto heap = ::mallinfo2();
+    n.heap_bytes = heap.uordblks + heap.hblkhd;
+    return n;
 }
 
 std::vector<shard::BridgeStatus> BrokerStats::bridges() const {
@@ -150,6 +199,12 @@ shard::Health BrokerStats::health() const {
     if (!live_) health.alarms.emplace_back("broker: a shard does not answer");
     if (const std::string trouble = shards_.store_trouble(); !trouble.empty()) {
         health.alarms.push_back("store: commits wait: " + trouble);
+    }
+    const std::uint64_t held = memory_gauge::total(), held_max = memory_max_;
+    if (held_max > 0 && held >= held_max) {
+        health.alarms.push_back(
+            fmt::format("memory: {} MiB of messages, limits.memory_max is {} MiB: publishers are slowed",
+                        held >> 20, held_max >> 20));
     }
     for (const std::string& line : damage_) health.alarms.push_back("store: " + line);
     for (const shard::BridgeStatus& b : bridges()) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "app/shard_set.hpp"
+#include "app/sys_topics.hpp"
 #include "bridge/runner.hpp"
 #include "core/retained_index.hpp"
 #include "shard/stats.hpp"
@@ -22,8 +23,13 @@ class BrokerStats final : public shard::StatsSource {
     std::vector<shard::BridgeStatus> bridges() const override;
     shard::Health health() const override;
 
+    /// What the $SYS topics tell.
+    SysNumbers sys_numbers() const;
+
     void set_ready(bool ready) { ready_ = ready; }
     void set_live(bool live) { live_ = live; }
+    /// limits.memory_max as it is in force; 0: no limit.
+    void set_memory_max(std::uint64_t bytes) { memory_max_ = bytes; }
     /// What the start found damaged; stays an alarm until the next start.
     void set_damage(std::vector<std::string> damage) { damage_ = std::move(damage); }
 
@@ -34,6 +40,7 @@ class BrokerStats final : public shard::StatsSource {
     const std::vector<std::unique_ptr<bridge::BridgeRunner>>& bridges_;
     std::atomic<bool> ready_{false};
     std::atomic<bool> live_{true};
+    std::atomic<std::uint64_t> memory_max_{0};
     std::vector<std::string> damage_;  ///< set before anybody asks
 };
 

@@ -56,6 +56,17 @@ std::span<const SettingRow> broker_rows() {
          bind_setting<&Config::data_dir>},
         {"threads", integer, "0", "Shards: threads that serve clients; 0: one per processor core.",
          bind_setting<&Config::threads>, 0, 64},
+        {"sys_interval",
+         duration,
+         "10s",
+         "How often the $SYS topics are told anew, those that have changed; 0: there are none.",
+         bind_setting<&Config::sys_interval>,
+         0,
+         24 * 3600 * 1000,
+         {},
+         false,
+         false,
+         1000},
     };
     return rows;
 }

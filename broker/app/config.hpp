@@ -1,5 +1,6 @@
 #pragma once
 /// The settings file: one TOML file in, one checked Config out, or every error in it.
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -34,7 +35,8 @@ struct Config {
     std::string source;  ///< the file that it was read from, absolute
 
     std::string data_dir = "/var/lib/sluice";
-    std::uint32_t threads = 0;  ///< shards; 0: one per core
+    std::uint32_t threads = 0;              ///< shards; 0: one per core
+    std::chrono::seconds sys_interval{10};  ///< of the $SYS topics; 0: there are none
 
     /// Never empty: a file without any `[[listener]]` gets one on 127.0.0.1:1883 for anonymous clients, as
     /// every other default that is open to this machine only.

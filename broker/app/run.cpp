@@ -36,7 +36,8 @@ class Caretaker {
         : wiring_(wiring),
           reload_(std::move(reload)),
           signals_(context_, SIGTERM, SIGINT, SIGHUP),
-          timer_(context_) {
+          timer_(context_),
+          sys_timer_(context_) {
         const auto period = systemd::watchdog_period();
         interval_ =
             period ? std::min<std::chrono::microseconds>(probe_interval, *period / 2) : probe_interval;
@@ -45,6 +46,7 @@ class Caretaker {
     void serve() {
         wait_for_signal();
         look();
+        arm_sys();
         context_.run();
     }
 
@@ -55,6 +57,7 @@ class Caretaker {
             if (signal != SIGHUP) {
                 log::info(fmt::format("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
                 timer_.cancel();
+                sys_timer_.cancel();
                 return;
             }
             systemd::notify_reloading();
@@ -73,11 +76,22 @@ class Caretaker {
         });
     }
 
+    void arm_sys() {
+        if (wiring_.sys_interval().count() == 0) return;
+        sys_timer_.expires_after(wiring_.sys_interval());
+        sys_timer_.async_wait([this](const boost::system::error_code& error) {
+            if (error) return;
+            wiring_.publish_sys();
+            arm_sys();
+        });
+    }
+
     Wiring& wiring_;
     std::function<void()> reload_;
     asio::io_context context_{1};
     asio::signal_set signals_;
     asio::steady_timer timer_;
+    asio::steady_timer sys_timer_;
     std::chrono::microseconds interval_{};
 };
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "app/memory_budget.hpp"
 #include "base/log.hpp"
 
 namespace sluice::app {
@@ -25,6 +26,7 @@ Wiring::~Wiring() {
 }
 
 Result<void, std::string> Wiring::start() {
+    if (!config_.limits.memory_max) config_.limits.memory_max = default_memory_max();
     if (auto step = load_auth(config_); !step) return step;
     if (auto step = open_store(); !step) return step;
     const std::size_t count = config_.threads == 0 ? core_count() : config_.threads;
@@ -33,6 +35,11 @@ Result<void, std::string> Wiring::start() {
     shards_->restore(recovered_);
     stats_ = std::make_unique<BrokerStats>(*shards_, *store_, *retained_, bridges_);
     stats_->set_damage(recovered_.damage);
+    stats_->set_memory_max(config_.limits.memory_max.value_or(0));
+    if (config_.sys_interval.count() > 0) {
+        // Nobody is there to be told, but the first who comes finds them.
+        for (const core::MessagePtr& message : sys_messages()) (void)retained_->set(message);
+    }
     if (auto step = make_bridges(); !step) return step;
     // Sockets are taken before anything runs: a port in use must not cost a start of bridges and threads.
     if (auto step = open_doors(); !step) return step;
@@ -78,7 +85,9 @@ Result<void, std::string> Wiring::open_store() {
         const auto kept = decoy_secret_->keep_in(config_.data_dir + "/auth.secret");
         if (!kept) log::warn("auth: " + kept.error());
     }
-    retained_ = std::make_unique<core::RetainedIndex>(config_.limits.retained_messages_max);
+    retained_ = std::make_unique<core::RetainedIndex>(
+        config_.limits.retained_messages_max +
+        (config_.sys_interval.count() > 0 ? SysTopics::topic_count : 0));
     for (const core::MessagePtr& message : recovered_.retained) (void)retained_->set(message);
     std::uint64_t waiting = 0;
     for (const auto& session : recovered_.sessions) waiting += session.queue_messages;
@@ -153,17 +162,33 @@ void Wiring::reload(Config config) {
     const bool same_doors = config.listeners == config_.listeners;
     if (!same_doors) log::warn("reload: a changed [[listener]] takes effect at the next restart");
     if (config.data_dir != config_.data_dir || config.threads != config_.threads ||
-        config.durability.mode != config_.durability.mode ||
+        config.sys_interval != config_.sys_interval || config.durability.mode != config_.durability.mode ||
         config.durability.window != config_.durability.window) {
         log::warn("reload: changed [broker] and [durability] keys take effect at the next restart");
     }
     config_.limits = config.limits;
+    if (!config_.limits.memory_max) config_.limits.memory_max = default_memory_max();
+    stats_->set_memory_max(*config_.limits.memory_max);
     config_.auth = config.auth;
     for (const std::string& problem : listeners_->reload(doorkeeping(), config_.listeners)) {
         log::error(fmt::format("reload: {}; the old certificate stays in force", problem));
     }
     shards_->reload(authenticator_, authorizer_, config_.limits);
     log::info("reload: passwords, rights, certificates and limits were read again");
+}
+
+std::vector<core::MessagePtr> Wiring::sys_messages() {
+    const Now now = Now::read();
+    std::vector<core::MessagePtr> messages;
+    for (const SysTopics::Value& value : sys_.update(stats_->sys_numbers(), now.mono)) {
+        messages.push_back(core::Message::freeze(
+            {.topic = value.topic, .payload = as_bytes(value.text), .retain = true, .received = now.wall}));
+    }
+    return messages;
+}
+
+void Wiring::publish_sys() {
+    for (core::MessagePtr& message : sys_messages()) shards_->at(0).post_publish(std::move(message));
 }
 
 bool Wiring::probe_liveness() {

@@ -32,6 +32,11 @@ class Wiring {
     /// Asks the shards for a sign of life; false when one has not given the last one. Call every few seconds,
     /// from one thread.
     bool probe_liveness();
+    /// Publishes those $SYS topics that have changed. Call every `sys_interval()`, from one thread; start()
+    /// has done it once.
+    void publish_sys();
+    /// 0: never.
+    std::chrono::seconds sys_interval() const { return config_.sys_interval; }
     /// Of the listeners in the order of the settings; tells what "port = 0" became. After start().
     std::vector<std::uint16_t> ports() const { return listeners_->ports(); }
 
@@ -43,6 +48,7 @@ class Wiring {
     Result<void, std::string> open_doors();
     Result<void, std::string> start_admin();
     listener::Doorkeeping doorkeeping() const;
+    std::vector<core::MessagePtr> sys_messages();
 
     Config config_;
     ModuleSource modules_;
@@ -55,6 +61,7 @@ class Wiring {
     std::unique_ptr<ShardSet> shards_;
     std::vector<std::unique_ptr<bridge::BridgeRunner>> bridges_;
     std::unique_ptr<BrokerStats> stats_;
+    SysTopics sys_{"sluice version " SLUICE_VERSION, Now::read().mono};
     std::unique_ptr<listener::Listeners> listeners_;
     std::unique_ptr<admin::HttpServer> admin_;
 };

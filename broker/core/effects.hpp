@@ -29,9 +29,10 @@ enum class DropReason : std::uint8_t {
     queue_full,
     expired,
     too_large,
-    refused_by_receiver
+    refused_by_receiver,
+    memory  ///< limits.memory_max: the receiver does not keep up
 };
-constexpr std::size_t drop_reason_count = 6;
+constexpr std::size_t drop_reason_count = 7;
 
 struct Drop {
     DropReason reason;

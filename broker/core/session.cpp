@@ -12,10 +12,6 @@ namespace {
 
 constexpr std::uint64_t packet_id_cycle = 65535;  // ids 1 to 65535 [MQTT-2.2.1-4]
 
-std::size_t bytes_of(const QueueEntry& entry) {
-    return entry.message ? entry.message->body().size() : 0;
-}
-
 }  // namespace
 
 void Session::attach(std::uint16_t send_quota_max, Now now, Effects& effects) {
@@ -101,29 +97,7 @@ void Session::send_publish(Inflight& inflight, bool dup, Effects& effects) {
                              .subscription_identifiers = entry.subscription_identifiers});
 }
 
-bool Session::full_for(std::size_t body_bytes) const {
-    return queued_messages() >= bounds_.messages_max ||
-           queue_bytes_ + behind_bytes_ + body_bytes > bounds_.bytes_max;
-}
-
-bool Session::would_reject(std::size_t body_bytes) const {
-    return bounds_.when_full == WhenFull::reject && full_for(body_bytes);
-}
-
-bool Session::make_room(std::size_t body_bytes, Effects& effects) {
-    if (bounds_.when_full != WhenFull::drop_oldest) return !full_for(body_bytes);
-    while (full_for(body_bytes)) {
-        if (queue_.empty()) return false;
-        effects.drops.push_back({DropReason::queue_full, queue_.front().row});
-        settle(queue_.front().row, effects);
-        queue_bytes_ -= bytes_of(queue_.front());
-        queue_.pop_front();
-        want_load_if_low(effects);
-    }
-    return true;
-}
-
-Session::Offered Session::offer(QueueEntry entry, Now now, Effects& effects) {
+Session::Offered Session::offer(QueueEntry entry, Now now, Effects& effects, MemoryRoom room) {
     if (entry.qos == QoS::at_most_once) {
         if (!attached_) {
             effects.drops.push_back({DropReason::offline_qos0});
@@ -137,39 +111,14 @@ Session::Offered Session::offer(QueueEntry entry, Now now, Effects& effects) {
     }
     const bool waits =
         !attached_ || resend_after_load_ || queued_messages() > 0 || inflight_live_ >= send_quota_max_;
-    if (waits && !make_room(bytes_of(entry), effects)) {
+    if (waits && !make_room(bytes_of(entry), room, effects)) {
         if (bounds_.when_full == WhenFull::reject) return Offered::rejected;
-        effects.drops.push_back({DropReason::queue_full, 0});
+        effects.drops.push_back({full_for(bytes_of(entry)) ? DropReason::queue_full : DropReason::memory, 0});
         return Offered::dropped;
     }
-    enqueue(std::move(entry));
+    enqueue(std::move(entry), waits && room != MemoryRoom::plenty);
     if (!waits) send_waiting(now, effects);
     return Offered::sent;
-}
-
-void Session::enqueue(QueueEntry entry) {
-    const std::size_t bytes = bytes_of(entry);
-    const bool beyond_window = queue_.size() >= bounds_.window_messages ||
-                               queue_bytes_ + bytes > std::max(bounds_.window_bytes, bytes);
-    if (durable() && (behind_messages_ > 0 || loading_ || beyond_window)) {
-        ++behind_messages_;
-        behind_bytes_ += bytes;
-        shared_behind_ |= static_cast<bool>(entry.share);
-        ++offered_since_load_;
-        return;
-    }
-    if (entry.row != 0) newest_row_in_memory_ = entry.row;
-    queue_bytes_ += bytes;
-    queue_.push_back(std::move(entry));
-}
-
-bool Session::drop_if_stale(const QueueEntry& entry, Now now, Effects& effects) {
-    const bool too_old =
-        bounds_.age_max != Millis::max() && now.wall - entry.message->received() > bounds_.age_max;
-    if (!too_old && !entry.message->expired(now.wall)) return false;  // [MQTT-3.3.2-5]
-    effects.drops.push_back({DropReason::expired, entry.row});
-    settle(entry.row, effects);
-    return true;
 }
 
 void Session::send_waiting(Now now, Effects& effects) {
@@ -189,16 +138,6 @@ void Session::send_waiting(Now now, Effects& effects) {
         effects.progress_changed |= durable();
     }
     want_load_if_low(effects);
-}
-
-void Session::want_load_if_low(Effects& effects) const {
-    if (behind_messages_ > 0 && !loading_ && queue_.size() <= bounds_.window_messages / 2)
-        effects.load_wanted = true;
-}
-
-void Session::load_posted() {
-    loading_ = true;
-    offered_since_load_ = 0;
 }
 
 void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now, Effects& effects) {

@@ -15,6 +15,13 @@ namespace sluice::core {
 /// What a full queue does to the next message.
 enum class WhenFull : std::uint8_t { drop_oldest, drop_newest, reject };
 
+/// How much memory there is for what has to wait.
+enum class MemoryRoom : std::uint8_t {
+    plenty,
+    tight,  ///< a persistent queue keeps nothing in memory that the store has
+    none,   ///< and a volatile one does not grow: what is new takes the place of what is old
+};
+
 struct QueueBounds {
     std::size_t messages_max = 100000;
     std::size_t bytes_max = 256U << 20;
@@ -24,6 +31,11 @@ struct QueueBounds {
     std::size_t window_messages = 1000;
     std::size_t window_bytes = 1U << 20;
 };
+
+/// The memory that a waiting message stands for.
+inline std::size_t bytes_of(const QueueEntry& entry) {
+    return entry.message ? entry.message->body().size() : 0;
+}
 
 class Session {
   public:
@@ -55,7 +67,11 @@ class Session {
     };
     /// A message for this session; `entry.row` is its row when durable() and QoS > 0, else 0. `entry.qos` is
     /// the lower of published and subscribed.
-    Offered offer(QueueEntry entry, Now now, Effects& effects);
+    Offered offer(QueueEntry entry, Now now, Effects& effects, MemoryRoom room = MemoryRoom::plenty);
+    /// Memory is short: what waits for a detached persistent session is left to the store alone.
+    void spill();
+    /// Memory is used up: a volatile session that has fallen behind loses the older half of what waits.
+    void shed(Effects& effects);
     /// Asked before a row is given out: whether `offer` would keep a message of this size.
     bool would_reject(std::size_t body_bytes) const;
 
@@ -138,8 +154,8 @@ class Session {
         inflight.held = false;
     }
     bool drop_if_stale(const QueueEntry& entry, Now now, Effects& effects);
-    bool make_room(std::size_t body_bytes, Effects& effects);
-    void enqueue(QueueEntry entry);
+    bool make_room(std::size_t body_bytes, MemoryRoom room, Effects& effects);
+    void enqueue(QueueEntry entry, bool to_store_only);
     void settle(RowId row, Effects& effects);
     void finish(Inflight& inflight, Now now, Effects& effects);
     Inflight* find_inflight(wire::PacketId id);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/memory_gauge.hpp"
 #include "net/thread_buffers.hpp"
 
 namespace sluice::net {
@@ -19,6 +20,7 @@ constexpr std::size_t iovecs_max = 64;
 
 OutputQueue& OutputQueue::operator=(OutputQueue&& other) noexcept {
     if (this == &other) return *this;
+    clear();
     segments_ = std::exchange(other.segments_, {});
     first_ = std::exchange(other.first_, 0);
     first_offset_ = std::exchange(other.first_offset_, 0);
@@ -30,15 +32,21 @@ void OutputQueue::append_copy(Bytes bytes) {
     if (bytes.empty()) return;
     const bool grow = first_ < segments_.size() && !segments_.back().keep &&
                       segments_.back().copied.size() + bytes.size() <= copied_bytes_soft_max;
-    if (!grow) segments_.push_back({ThreadBuffers::mine().borrow(), {}, {}});
+    if (!grow) push({ThreadBuffers::mine().borrow(), {}, {}});
     append(segments_.back().copied, bytes);
+    memory_gauge::add(static_cast<std::int64_t>(bytes.size()));
     bytes_ += bytes.size();
 }
 
 void OutputQueue::append_shared(core::MessagePtr keep, Bytes view) {
     if (view.size() < reference_bytes_min || !keep) return append_copy(view);
-    segments_.push_back({{}, std::move(keep), view});
+    push({{}, std::move(keep), view});
     bytes_ += view.size();
+}
+
+void OutputQueue::push(Segment segment) {
+    segments_.push_back(std::move(segment));
+    memory_gauge::add(sizeof(Segment));
 }
 
 void OutputQueue::clear() {
@@ -51,6 +59,7 @@ void OutputQueue::clear() {
 
 void OutputQueue::drop_first() {
     Segment& segment = segments_[first_];
+    memory_gauge::add(-static_cast<std::int64_t>(sizeof(Segment) + segment.copied.size()));
     ThreadBuffers::mine().give_back(std::move(segment.copied));
     segment.keep = {};
     ++first_;

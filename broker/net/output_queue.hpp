@@ -43,6 +43,7 @@ class OutputQueue {
         Bytes view;
         Bytes bytes() const { return keep ? view : Bytes(copied); }
     };
+    void push(Segment segment);
     void drop_first();
 
     std::vector<Segment> segments_;

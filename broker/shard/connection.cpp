@@ -149,6 +149,7 @@ Link::Delivered Connection::deliver(const core::Send& send) {
         channel_.unsent_bytes() > shard_.limits().write_buffer_bytes_max) {
         return Delivered::congested;
     }
+    if (send.qos == wire::QoS::at_most_once && !keeps_up()) return Delivered::no_memory;
     const core::Message& message = *send.message;
     OutboundAliases* aliases = out_aliases();
     OutboundAliases::Choice alias = aliases ? aliases->choose(message.topic()) : OutboundAliases::Choice{};
@@ -191,7 +192,9 @@ void Connection::flush(Now /*now*/) {
     if (gone_) return;
     if (unsendable_)
         fail({ReasonCode::packet_too_large, "an answer is larger than the client's Maximum Packet Size"});
-    if (!gone_) channel_.flush();
+    if (gone_) return;
+    channel_.flush();
+    backlog_bytes_ = channel_.unsent_bytes();
 }
 
 void Connection::end(ReasonCode reason) {
@@ -238,7 +241,9 @@ void Connection::on_closed(const std::string& why) {
     leave(Departure::with_will);
 }
 
-void Connection::on_writable() {}
+void Connection::on_writable() {
+    backlog_bytes_ = 0;
+}
 
 Connection::Step Connection::handle(const wire::Frame& frame) {
     switch (frame.type) {

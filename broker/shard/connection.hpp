@@ -21,12 +21,18 @@ namespace sluice::shard {
 class Connection final : public Link, private net::ChannelHandler, private TicketOwner {
   public:
     Connection(Shard& shard, core::SubscriberId id, Admission admission);
+    ~Connection() override;
 
     /// Sends CONNACK, attaches the session, begins to read.
     void open(bool session_present);
     void on_keep_alive_due();
     /// The client may publish again, for all that limits.publish_rate_max says.
     void on_rate_due();
+    /// The client may publish again, for all that limits.memory_max says.
+    void on_memory_due();
+    /// Memory is used up, a relief goes on: a client that holds some of it and has not moved for many reliefs
+    /// is disconnected.
+    void end_if_stuck();
 
     // Link
     Delivered deliver(const core::Send& send) override;
@@ -74,8 +80,9 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
 
     /// Why nothing is read from the client at present.
     enum class Pause : std::uint8_t {
-        acks = 1,  ///< too many of its publishes wait for the disk
-        rate = 2,  ///< it publishes faster than limits.publish_rate_max
+        acks = 1,    ///< too many of its publishes wait for the disk
+        rate = 2,    ///< it publishes faster than limits.publish_rate_max
+        memory = 4,  ///< it publishes, and limits.memory_max is reached
     };
 
     Step handle(const wire::Frame& frame);
@@ -86,8 +93,12 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void resume(Pause why);
     void release(Pause why);
     /// Not even what has been read already is handled.
-    bool is_held() const { return (pauses_ & static_cast<std::uint8_t>(Pause::rate)) != 0; }
+    bool is_held() const { return (pauses_ & ~static_cast<unsigned>(Pause::acks)) != 0; }
     void hold_to_rate();
+    void hold_to_memory();
+    void count_pending();
+    /// Whether QoS 0 is sent to the client as far as limits.memory_max goes.
+    bool keeps_up();
     void on_acks_left();
     // connection_publish.cpp
     Step handle_publish(const wire::Frame& frame);
@@ -158,9 +169,13 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     const bool client_id_assigned_;
     const bool session_expiry_changed_;
     const bool request_problem_information_;
-    bool gone_ = false;        ///< the session is not ours any more; nothing may be sent or handled
-    bool unsendable_ = false;  ///< an answer was larger than the client takes
-    std::uint8_t pauses_ = 0;  ///< of Pause
+    bool gone_ = false;                  ///< the session is not ours any more; nothing may be sent or handled
+    bool unsendable_ = false;            ///< an answer was larger than the client takes
+    std::uint8_t pauses_ = 0;            ///< of Pause
+    std::uint32_t pending_counted_ = 0;  ///< bytes of frames_ that memory_gauge knows of
+    std::uint8_t reliefs_stuck_ = 0;
+    std::size_t stuck_bytes_ = 0;
+    std::size_t backlog_bytes_ = 0;            ///< what the socket had not taken at the end of the last turn
     const std::uint16_t receive_maximum_;      ///< the client's
     const std::uint16_t receive_maximum_own_;  ///< ours, as CONNACK told it: a reload does not change it
     const std::uint16_t alias_maximum_own_;    ///< likewise

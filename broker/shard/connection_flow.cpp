@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "base/memory_gauge.hpp"
 #include "shard/connection.hpp"
 
 namespace sluice::shard {
@@ -19,6 +20,10 @@ constexpr std::size_t acks_waiting_low = 500;
 // A part of a packet is a sign of life when it is at least so large: a long packet on a slow link is, a byte
 // now and then from somebody who wants to stay is not.
 constexpr std::size_t lively_bytes = 512;
+// What a client may leave unread for a moment without being called slow.
+constexpr std::size_t backlog_bytes_fair = 64 * 1024;
+// Some five seconds.
+constexpr std::uint8_t reliefs_stuck_max = 20;
 
 }  // namespace
 
@@ -47,6 +52,18 @@ void Connection::feed(Bytes plain) {
     if (!cut && !error) error = cut.error();
     if (error) fail(*error);
     if (!gone_ && acks_.size() >= acks_waiting_max) pause(Pause::acks);
+    count_pending();
+}
+
+void Connection::count_pending() {
+    const auto pending = static_cast<std::uint32_t>(frames_.pending().size());
+    if (pending == pending_counted_) return;
+    memory_gauge::add(std::int64_t{pending} - std::int64_t{pending_counted_});
+    pending_counted_ = pending;
+}
+
+Connection::~Connection() {
+    memory_gauge::add(-std::int64_t{pending_counted_});
 }
 
 void Connection::pause(Pause why) {
@@ -83,6 +100,39 @@ void Connection::hold_to_rate() {
     }
     pause(Pause::rate);
     shard_.add_timer(shard_.now().mono + wait, TimerKind::publish_rate, id_);
+}
+
+void Connection::hold_to_memory() {
+    if (gone_ || shard_.memory_level() != MemoryWatch::Level::full) return;
+    pause(Pause::memory);
+    shard_.hold_for_memory(id_);
+}
+
+void Connection::on_memory_due() {
+    release(Pause::memory);
+}
+
+void Connection::end_if_stuck() {
+    if (gone_) return;
+    // What it has not taken, and what it has begun to send and not gone on with.
+    const std::size_t bytes = channel_.unsent_bytes() + (is_held() ? 0 : frames_.pending().size());
+    const bool stuck = bytes > backlog_bytes_fair && bytes >= stuck_bytes_;
+    stuck_bytes_ = bytes;
+    reliefs_stuck_ = stuck ? static_cast<std::uint8_t>(reliefs_stuck_ + 1) : std::uint8_t{0};
+    if (reliefs_stuck_ < reliefs_stuck_max) return;
+    fail({ReasonCode::quota_exceeded, "it does not move while limits.memory_max is reached"});
+}
+
+bool Connection::keeps_up() {
+    const auto level = shard_.memory_level();
+    if (level == MemoryWatch::Level::plenty) return true;
+    // A turn may bring more than there is memory for: what the client takes at once does not count against
+    // it.
+    if (channel_.unsent_bytes() > backlog_bytes_fair) {
+        channel_.flush();
+        backlog_bytes_ = channel_.unsent_bytes();
+    }
+    return backlog_bytes_ <= (level == MemoryWatch::Level::tight ? backlog_bytes_fair : 0);
 }
 
 void Connection::on_rate_due() {

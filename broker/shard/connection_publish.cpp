@@ -14,6 +14,7 @@ Connection::Step Connection::handle_publish(const wire::Frame& frame) {
     auto packet = wire::decode_publish(version_, frame.flags, frame.body, properties);
     if (!packet) return Err{packet.error()};
     shard_.counters().publishes_received[static_cast<std::size_t>(packet->qos)].add();
+    shard_.counters().publish_bytes_received.add(packet->payload.size());
     if (!packet->properties.subscription_identifiers.empty()) {  // [MQTT-3.3.4-6]
         return Err{WireError{ReasonCode::protocol_error, "PUBLISH: a subscription identifier from a client"}};
     }
@@ -23,6 +24,7 @@ Connection::Step Connection::handle_publish(const wire::Frame& frame) {
     hold_to_rate();
     if (const auto refused = refuse_topic(topic)) return refuse_publish(*packet, *refused);
     const core::MessagePtr message = freeze(*packet, topic);
+    hold_to_memory();
     switch (packet->qos) {
         case QoS::at_most_once:
             shard_.publish(message, 0);

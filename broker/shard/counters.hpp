@@ -32,18 +32,24 @@ struct Counters {
     Counter connections;       ///< now
     Counter connections_seen;  ///< since the start
     Counter sessions;          ///< now, detached ones included
-    Counter subscriptions;     ///< now
+    Counter bridge_sessions;   ///< of these, the spools of bridges
+    Counter sessions_expired;
+    Counter subscriptions;         ///< now
+    Counter shared_subscriptions;  ///< of these, members of a group
     Counter bytes_received, bytes_sent;
-    Counter packets_received, packets_sent;     ///< of any type
-    std::array<Counter, 3> publishes_received;  ///< by QoS
-    std::array<Counter, 3> publishes_sent;      ///< by QoS
+    Counter packets_received, packets_sent;              ///< of any type
+    std::array<Counter, 3> publishes_received;           ///< by QoS
+    std::array<Counter, 3> publishes_sent;               ///< by QoS
+    Counter publish_bytes_received, publish_bytes_sent;  ///< payloads
     std::array<Counter, core::drop_reason_count> drops;
     Counter not_authorized;                       ///< publishes and subscriptions refused
     std::array<Counter, refusal_count> refusals;  ///< by Refusal
     Counter publishers_paced;                     ///< pauses for limits.publish_rate_max
+    Counter publishers_slowed;                    ///< pauses for limits.memory_max
     Counter reauth_refused;                       ///< clients that failed to authenticate again
     Counter protocol_errors;
-    Counter rejected;    ///< publishes answered with quota exceeded
+    Counter retained_expired;  ///< by the shard that looks for them
+    Counter rejected;          ///< publishes answered with quota exceeded
     Counter handovers;   ///< messages of shared subscriptions that an ended session left to other members
     Counter mail_drops;  ///< QoS 0 that another shard was too far behind for
     Counter turns;

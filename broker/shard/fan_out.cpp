@@ -45,6 +45,16 @@ void Shard::publish(const core::MessagePtr& message, TicketId ticket) {
 
 void Shard::retain(const core::MessagePtr& message) {
     using Change = core::RetainedIndex::Change;
+    // What the broker says of itself is told anew after a restart, and wears no flash until then.
+    if (message->topic().starts_with(sys_prefix)) {
+        (void)parts_.retained->set(message);
+        return;
+    }
+    // What is there may be replaced or cleared.
+    if (memory_level() == MemoryWatch::Level::full && !parts_.retained->find(message->topic())) {
+        counters_.rejected.add();
+        return;
+    }
     switch (parts_.retained->set(message)) {
         case Change::stored:
         case Change::replaced:
@@ -130,7 +140,7 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
     if (durable) entry.row = row;
 
     core::Effects& effects = begin_step();
-    const auto offered = s.session->offer(std::move(entry), now(), effects);
+    const auto offered = s.session->offer(std::move(entry), now(), effects, memory_room());
     if (offered == core::Session::Offered::rejected) {
         passage.worst = std::max(passage.worst, ReasonCode::quota_exceeded);
         counters_.rejected.add();
@@ -207,10 +217,15 @@ void Shard::deliver(core::SubscriberId id, const core::Send& send) {
     switch (s.link->deliver(send)) {
         case Link::Delivered::taken:
             mark_dirty(id);
-            if (send.message) counters_.publishes_sent[static_cast<std::size_t>(send.qos)].add();
+            if (!send.message) break;
+            counters_.publishes_sent[static_cast<std::size_t>(send.qos)].add();
+            counters_.publish_bytes_sent.add(send.message->payload().size());
             break;
         case Link::Delivered::congested:
             counters_.drops[static_cast<std::size_t>(DropReason::congested_qos0)].add();
+            break;
+        case Link::Delivered::no_memory:
+            counters_.drops[static_cast<std::size_t>(DropReason::memory)].add();
             break;
         case Link::Delivered::too_large: {
             if (send.packet_id == 0) {

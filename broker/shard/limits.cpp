@@ -97,9 +97,21 @@ std::span<const SettingRow> limits_rows() {
          1'000'000'000,
          {},
          true},
+        {"memory_max",
+         size,
+         "",
+         "Bytes of messages that the broker may hold in memory: in queues, retained, and not yet taken by "
+         "slow clients. Near it, clients that do not keep up get no QoS 0 and persistent queues are left to "
+         "the disk; from it on publishers are read more slowly. 0: no limit. Left out: half of the machine's "
+         "memory, or of what the control group allows.",
+         bind_setting<&Limits::memory_max>,
+         0,
+         1LL << 44,
+         {},
+         true},
         {"write_buffer_bytes_max",
          size,
-         "4MiB",
+         "16MiB",
          "Bytes that may wait in memory for one slow connection; above it QoS 0 messages for it are dropped.",
          bind_setting<&Limits::write_buffer_bytes_max>,
          16 * 1024,

@@ -2,6 +2,7 @@
 /// `[limits]`: what bounds the broker as a whole and each client.
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "base/settings.hpp"
 
@@ -22,14 +23,16 @@ struct Limits {
     std::uint16_t topic_alias_maximum = 10;  ///< announced: topic aliases a client may use
     std::uint16_t topic_alias_out_max = 16;  ///< topic aliases that we use, at most what the client allows
     std::uint32_t retained_messages_max = 1000000;
+    /// Bytes of messages in the whole process; 0: no limit. None: the app finds one that suits the machine.
+    std::optional<std::uint64_t> memory_max;
     std::chrono::seconds upstream_ack_timeout{
         30};  ///< routes with ack = "upstream": then the publisher gets an error
-    std::uint64_t write_buffer_bytes_max = 4ULL << 20;  ///< per connection: QoS 0 is dropped above it
-    std::uint16_t topic_bytes_max = 65535;              ///< of topics and filters
-    std::uint16_t topic_levels_max = 200;               ///< likewise
-    std::uint32_t subscriptions_max = 10000;            ///< per client
-    std::uint32_t publish_rate_max = 0;                 ///< messages per second and client; 0: no limit
-    std::chrono::seconds keep_alive_max{0};             ///< the longest keep-alive; 0: no limit
+    std::uint64_t write_buffer_bytes_max = 16ULL << 20;  ///< per connection: QoS 0 is dropped above it
+    std::uint16_t topic_bytes_max = 65535;               ///< of topics and filters
+    std::uint16_t topic_levels_max = 200;                ///< likewise
+    std::uint32_t subscriptions_max = 10000;             ///< per client
+    std::uint32_t publish_rate_max = 0;                  ///< messages per second and client; 0: no limit
+    std::chrono::seconds keep_alive_max{0};              ///< the longest keep-alive; 0: no limit
     std::chrono::seconds connect_timeout{
         10};  ///< from accept to a whole CONNECT or the end of AUTH, TLS included
     std::chrono::seconds session_expiry_max{7 * 24 *

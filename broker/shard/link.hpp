@@ -45,6 +45,7 @@ class Link {
         taken,
         too_large,  ///< over the far end's maximum: the session forgets it [MQTT-3.1.2-25]
         congested,  ///< QoS 0 only: the far end does not keep up; dropped and counted
+        no_memory,  ///< QoS 0 only: likewise, and limits.memory_max is near
     };
     virtual Delivered deliver(const core::Send& send) = 0;
     /// The turn is over: let go what was delivered in it.

@@ -16,6 +16,9 @@ using wire::ReasonCode;
 
 namespace {
 
+// So many expired retained messages at a time, so that a million of them does not freeze the shard.
+constexpr std::size_t retained_per_sweep = 1000;
+
 core::WhenFull when_full_of(QueueFull policy) {
     switch (policy) {
         case QueueFull::drop_oldest:
@@ -64,6 +67,7 @@ SubscriberId Shard::make_slot(std::string client_id, core::SessionKey key, const
     by_client_.emplace(s.client_id, id);
     if (key != 0) by_key_.emplace(key, id);
     counters_.sessions.add();
+    if (s.client_id.starts_with(bridge_session_prefix)) counters_.bridge_sessions.add();
     return id;
 }
 
@@ -73,9 +77,10 @@ void Shard::discard_session(SubscriberId id) {
     leave_all_groups(id);
     publish_will(id);  // the end of the session ends the will's delay [MQTT-3.1.3-9]
     for (const auto& [filter, options] : s.subscriptions) tree_.unsubscribe(filter, id);
-    counters_.subscriptions.sub(s.subscriptions.size());
+    for (const auto& [filter, options] : s.subscriptions) count_subscription(filter, false);
     end_queue(id);
     by_client_.erase(s.client_id);
+    if (s.client_id.starts_with(bridge_session_prefix)) counters_.bridge_sessions.sub();
     const auto generation = s.generation + 1;
     const bool link_dirty = s.link_dirty;
     s = Slot{};
@@ -103,7 +108,7 @@ void Shard::restore(const store::RecoveredSession& recovered) {
     for (const core::SaveSubscription& saved : recovered.subscriptions) {
         put_subscription(id, saved.filter, saved.options);
         s.subscriptions.emplace(saved.filter, saved.options);
-        counters_.subscriptions.add();
+        count_subscription(saved.filter, true);
     }
     if (record.will) s.will = AdmittedWill{record.will->message, record.will->delay_s};
     if (record.client_id.starts_with(bridge_session_prefix)) return;
@@ -232,7 +237,9 @@ void Shard::fire(const Timer& timer) {
             if (s.link) static_cast<Connection*>(s.link.get())->on_rate_due();
             break;
         case TimerKind::session_expiry:
-            if (!s.link) discard_session(timer.slot);
+            if (s.link) break;
+            counters_.sessions_expired.add();
+            discard_session(timer.slot);
             break;
         case TimerKind::will_delay:
             if (!s.link) publish_will(timer.slot);
@@ -240,10 +247,22 @@ void Shard::fire(const Timer& timer) {
     }
 }
 
+void Shard::count_subscription(std::string_view filter, bool is_there) {
+    Counter& shared = counters_.shared_subscriptions;
+    const bool is_shared = filter.starts_with("$share/");
+    if (is_there) {
+        counters_.subscriptions.add();
+        if (is_shared) shared.add();
+    } else {
+        counters_.subscriptions.sub();
+        if (is_shared) shared.sub();
+    }
+}
+
 bool Shard::subscribe(SubscriberId id, std::string_view filter, const core::SubscriptionOptions& options) {
     Slot& s = slots_[id];
     const bool is_new = put_subscription(id, filter, options);
-    if (is_new) counters_.subscriptions.add();
+    if (is_new) count_subscription(filter, true);
     const auto it = s.subscriptions.find(filter);
     if (it != s.subscriptions.end() && it->second == options) return is_new;
     s.subscriptions.insert_or_assign(std::string(filter), options);
@@ -255,7 +274,7 @@ bool Shard::subscribe(SubscriberId id, std::string_view filter, const core::Subs
 bool Shard::unsubscribe(SubscriberId id, std::string_view filter) {
     Slot& s = slots_[id];
     if (!take_subscription(id, filter)) return false;
-    counters_.subscriptions.sub();
+    count_subscription(filter, false);
     const auto it = s.subscriptions.find(filter);
     if (it != s.subscriptions.end()) s.subscriptions.erase(it);
     if (s.session->durable())
@@ -278,11 +297,26 @@ void Shard::send_retained(SubscriberId id, std::string_view filter,
         if (durable) entry.row = ++row_counter_ * 256 + index_;
         const core::RowId row = entry.row;
         core::Effects& effects = begin_step();
-        const auto offered = s.session->offer(std::move(entry), now(), effects);
+        const auto offered = s.session->offer(std::move(entry), now(), effects, memory_room());
         if (durable && offered == core::Session::Offered::sent)
             batch_.emplace_back(core::AppendMessage{row, message, {target}});
         execute(id, effects);
     }
+}
+
+void Shard::arm_retained_sweep(Millis after) {
+    retained_timer_.expires_after(after);
+    retained_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;
+        const auto gone = parts_.retained->expire(now().wall, retained_per_sweep);
+        for (const core::MessagePtr& message : gone) {
+            // The broker's own are on no disk.
+            if (message->topic().starts_with(sys_prefix)) continue;
+            batch_.emplace_back(core::ClearRetained{std::string(message->topic()), message});
+        }
+        counters_.retained_expired.add(gone.size());
+        arm_retained_sweep(gone.size() < retained_per_sweep ? parts_.retained_sweep : Millis(10));
+    });
 }
 
 void Shard::attach_link(LinkNumber number, std::uint16_t quota) {

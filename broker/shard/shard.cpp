@@ -22,7 +22,9 @@ Shard::Shard(store::ShardIndex index, SharedParts parts)
       parts_(std::move(parts)),
       mailbox_([this] { boost::asio::post(context_, [this] { take_mail(); }); }),
       timer_(context_),
-      lane_timer_(context_) {}
+      lane_timer_(context_),
+      retained_timer_(context_),
+      memory_timer_(context_) {}
 
 Shard::~Shard() = default;
 
@@ -45,6 +47,7 @@ void Shard::run() {
     owner_.adopt();
     const auto keep_running = boost::asio::make_work_guard(context_);
     now_read_ = false;  // restore() has read it
+    if (index_ == 0) arm_retained_sweep(parts_.retained_sweep);
     while (!stopping_) {
         context_.run_one();
         for (int i = 1; i < handlers_per_turn && context_.poll_one() > 0; ++i) {
@@ -232,6 +235,7 @@ void Shard::tick_lanes() {
 }
 
 void Shard::end_turn() {
+    if (now_read_ && memory_.level() != MemoryWatch::Level::plenty) relieve_memory();
     while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || !loads_.empty() ||
            !leaving_loads_.empty()) {
         // A flush may find a client gone, which publishes its will: that belongs into the next round, not to

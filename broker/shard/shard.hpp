@@ -16,12 +16,14 @@
 #include <vector>
 
 #include "auth/auth.hpp"
+#include "base/memory_gauge.hpp"
 #include "core/retained_index.hpp"
 #include "core/shared_groups.hpp"
 #include "core/topic_tree.hpp"
 #include "shard/counters.hpp"
 #include "shard/limits.hpp"
 #include "shard/mailbox.hpp"
+#include "shard/memory_watch.hpp"
 #include "shard/slot.hpp"
 #include "shard/timer_queue.hpp"
 
@@ -34,6 +36,8 @@ struct SharedParts {
     std::shared_ptr<const auth::Authorizer> authorizer;
     Limits limits;
     std::shared_ptr<auth::Authenticator> authenticator;  ///< for clients that authenticate again; may be null
+    /// How often expired retained messages are looked for; the first shard does it.
+    Millis retained_sweep{60'000};
 };
 
 /// How a connection ended; decides about the will [MQTT-3.1.2-8, -10].
@@ -128,6 +132,13 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// DISCONNECT of version 5 may shorten or lengthen the session's life [MQTT-3.14.2-2].
     void set_session_expiry(core::SubscriberId id, std::uint32_t expiry_interval_s);
     void add_timer(MonoTime when, TimerKind kind, core::SubscriberId id);
+    MemoryWatch::Level memory_level() {
+        if (memory_.due(now().mono, memory_gauge::grown_here())) look_at_memory();
+        return memory_.level();
+    }
+    /// The connection of this slot is not read: its release() comes when there is memory again, or after a
+    /// second, so that its acknowledgements get through in between.
+    void hold_for_memory(core::SubscriberId id);
 
   private:
     struct Match {
@@ -150,6 +161,11 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
         std::uint32_t foreign_loads = 0;     ///< answers to come that the session itself had asked for
         std::uint32_t waits = 0;             ///< messages that other shards have not answered yet
         bool exhausted = true;               ///< nothing is behind any more
+    };
+    struct HeldReader {
+        core::SubscriberId id;
+        std::uint32_t generation;
+        MonoTime since;
     };
     struct HeldTicket {
         store::TurnNumber turn;
@@ -180,6 +196,16 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void fire(const Timer& timer);
     void tick_lanes();
     void arm_lane_tick();
+
+    // memory.cpp: limits.memory_max
+    void look_at_memory();
+    void relieve_memory();
+    core::MemoryRoom memory_room();
+    void arm_memory_tick();
+    void release_readers();
+
+    // registry.cpp, the first shard only
+    void arm_retained_sweep(Millis after);
 
     // turn.cpp: what leaves at the end of a turn
     void end_turn();
@@ -246,6 +272,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     core::QueueBounds client_bounds() const;
     core::SubscriberId lane_slot(LinkNumber number) const;
     void stop_all();
+    void count_subscription(std::string_view filter, bool is_there);
 
     const store::ShardIndex index_;
     SharedParts parts_;
@@ -301,6 +328,13 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     MonoTime timer_armed_for_ = MonoTime::max();
     boost::asio::steady_timer lane_timer_;
     bool lane_tick_armed_ = false;
+
+    boost::asio::steady_timer retained_timer_;
+    MemoryWatch memory_;
+    MonoTime next_relief_{};
+    std::vector<HeldReader> held_readers_;
+    boost::asio::steady_timer memory_timer_;
+    bool memory_tick_armed_ = false;
 };
 
 }  // namespace sluice::shard

@@ -24,9 +24,8 @@ std::uint32_t mark_of(std::uint64_t hash) {
 
 std::uint16_t OutboundAliases::slot_to_set() const {
     if (slots_.size() < maximum_) return static_cast<std::uint16_t>(slots_.size() + 1);
-    const auto oldest = std::min_element(slots_.begin(), slots_.end(), [](const Slot& a, const Slot& b) {
-        return a.used_at < b.used_at;
-    });
+    const auto oldest = std::min_element(slots_.begin(), slots_.end(),
+                                         [](const Slot& a, const Slot& b) { return a.used_at < b.used_at; });
     if (clock_ - oldest->used_at < idle_messages_per_alias * slots_.size()) return 0;
     return static_cast<std::uint16_t>(oldest - slots_.begin() + 1);
 }

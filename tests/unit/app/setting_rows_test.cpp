@@ -117,6 +117,7 @@ TEST(SettingRows, OfTheBroker) {
     const Config config;
     EXPECT_EQ(config.data_dir, broker_rows()[0].default_text);
     EXPECT_EQ(std::to_string(config.threads), broker_rows()[1].default_text);
+    EXPECT_EQ(std::to_string(config.sys_interval.count()) + "s", broker_rows()[2].default_text);
 }
 
 TEST(SettingRows, OfBridgesAndRoutes) {
