@@ -137,11 +137,25 @@ void add_store(Samples& out, const store::StoreStats& s) {
             s.in_trouble ? 1 : 0);
 }
 
+void add_lobby(Samples& out, const listener::Lobby& lobby) {
+    out.add("sluice_accepted_total", "Connections accepted by the listeners.", MetricKind::counter,
+            static_cast<double>(lobby.stats.accepted()));
+    out.add("sluice_newcomers", "Connections that have not been let in yet.", MetricKind::gauge,
+            static_cast<double>(lobby.newcomers.size()));
+    for (std::size_t i = 0; i < listener::turned_away_count; ++i) {
+        const auto why = static_cast<listener::TurnedAway>(i);
+        out.add("sluice_turned_away_total", "Connections that were not let in, by reason.",
+                MetricKind::counter, static_cast<double>(lobby.stats.turned_away(why)),
+                fmt::format("reason=\"{}\"", listener::name_of(why)));
+    }
+}
+
 }  // namespace
 
 std::vector<MetricSample> BrokerStats::metrics() const {
     Samples out;
     add_shards(out, shards_);
+    if (lobby_) add_lobby(out, *lobby_);
     out.add("sluice_retained_messages", "Retained messages.", MetricKind::gauge,
             static_cast<double>(retained_.size()));
     out.add("sluice_memory_message_bytes", "Bytes of messages held in memory.", MetricKind::gauge,

@@ -8,6 +8,7 @@
 #include "app/sys_topics.hpp"
 #include "bridge/runner.hpp"
 #include "core/retained_index.hpp"
+#include "listener/lobby.hpp"
 #include "shard/stats.hpp"
 
 namespace sluice::app {
@@ -26,6 +27,8 @@ class BrokerStats final : public shard::StatsSource {
     /// What the $SYS topics tell.
     SysNumbers sys_numbers() const;
 
+    /// Once, before anybody asks.
+    void set_lobby(std::shared_ptr<const listener::Lobby> lobby) { lobby_ = std::move(lobby); }
     void set_ready(bool ready) { ready_ = ready; }
     void set_live(bool live) { live_ = live; }
     /// limits.memory_max as it is in force; 0: no limit.
@@ -38,6 +41,7 @@ class BrokerStats final : public shard::StatsSource {
     const store::Store& store_;
     const core::RetainedIndex& retained_;
     const std::vector<std::unique_ptr<bridge::BridgeRunner>>& bridges_;
+    std::shared_ptr<const listener::Lobby> lobby_;
     std::atomic<bool> ready_{false};
     std::atomic<bool> live_{true};
     std::atomic<std::uint64_t> memory_max_{0};

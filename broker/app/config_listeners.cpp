@@ -39,6 +39,10 @@ void check_unix_socket(ConfigReader& reader, const TomlNode& table, const Listen
         reader.error(place_of(table, "path"), "listener.path", "is too long for a Unix socket",
                      fmt::format("expected at most {} bytes", sizeof(sockaddr_un{}.sun_path) - 1));
     }
+    if (!listener::parse_mode(listener.mode)) {
+        reader.error(place_of(table, "mode"), "listener.mode", "is not a mode",
+                     "expected octal digits such as \"0660\"");
+    }
     for (const char* key : {"address", "port"}) {
         if (table.find(key) == nullptr) continue;
         reader.error(place_of(table, key), fmt::format("listener.{}", key),
@@ -48,9 +52,12 @@ void check_unix_socket(ConfigReader& reader, const TomlNode& table, const Listen
 
 void check_tcp(ConfigReader& reader, const TomlNode& table, const ListenerSettings& listener) {
     check_address(reader, table, "listener.address", listener.address);
-    if (table.find("path") == nullptr) return;
-    reader.error(place_of(table, "path"), "listener.path", "is given without transport \"unix\"",
-                 "expected `address` and `port`, or transport = \"unix\"");
+    for (const char* key : {"path", "mode"}) {
+        if (table.find(key) == nullptr) continue;
+        reader.error(place_of(table, key), fmt::format("listener.{}", key),
+                     "is given without transport \"unix\"",
+                     "expected `address` and `port`, or transport = \"unix\"");
+    }
 }
 
 void check_anonymous(ConfigReader& reader, const TomlNode& table, const ListenerSettings& listener) {

@@ -122,12 +122,13 @@ void Wiring::start_bridges() {
 }
 
 listener::Doorkeeping Wiring::doorkeeping() const {
-    return {shards_.get(), authenticator_, authorizer_, config_.limits};
+    return {shards_.get(), authenticator_, authorizer_, config_.limits, nullptr};
 }
 
 Result<void, std::string> Wiring::open_doors() {
     listeners_ =
         std::make_unique<listener::Listeners>(doorkeeping(), 1 + core_count() / cores_per_listener_thread);
+    stats_->set_lobby(listeners_->lobby());
     return listeners_->open(config_.listeners);
 }
 

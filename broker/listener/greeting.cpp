@@ -32,28 +32,45 @@ void Greeting::start() {
     deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
         const auto self = weak.lock();
         if (error || !self || !self->self_) return;
-        log::info(fmt::format("{} is refused: {} within {} s", self->describe(),
-                              self->exchange_ ? "its authentication did not end" : "no CONNECT",
-                              self->doors_->limits.connect_timeout.count()));
-        self->channel_.abort();
-        self->finish();
+        self->turn_away(TurnedAway::connect_timeout,
+                        fmt::format("{} within {} s",
+                                    self->exchange_ ? "its authentication did not end" : "no CONNECT",
+                                    self->doors_->limits.connect_timeout.count()));
     });
     channel_.start(*this);
 }
 
+void Greeting::turn_away(TurnedAway why, const std::string& what) {
+    if (!self_) return;  // it went by itself meanwhile
+    doors_->lobby->stats.turn_away(why, log::Level::info, fmt::format("{} is refused: {}", describe(), what));
+    channel_.abort();
+    finish();
+}
+
 void Greeting::abort() {
+    if (!self_) return;
     channel_.abort();
     finish();
 }
 
 void Greeting::finish() {
     deadline_.cancel();
+    place_ = {};
     self_.reset();  // the last statement of whoever calls it: `this` may be gone afterwards
 }
 
 void Greeting::on_closed(const std::string& why) {
-    log::info(fmt::format("{} went away before it was let in: {}", describe(), why));
+    doors_->lobby->stats.turn_away(TurnedAway::broke_off, log::Level::info,
+                                   fmt::format("{} went away before it was let in: {}", describe(), why));
     finish();
+}
+
+void Greeting::on_introduced() {
+    const net::PeerIdentity& client = channel_.identity();
+    auto lease = doors_->lobby->counts->enter(client.ip, doors_->limits.connections_per_address_max);
+    if (lease) return channel_.hold(std::move(lease));
+    turn_away(TurnedAway::address_full,
+              "its address has as many connections as limits.connections_per_address_max allows");
 }
 
 void Greeting::on_bytes(Bytes plain) {
@@ -79,9 +96,7 @@ bool Greeting::take_packet(Bytes plain) {
 
 void Greeting::handle_first_packet(const wire::Frame& frame) {
     if (frame.type != PacketType::connect) {  // [MQTT-3.1.0-1]
-        log::info(fmt::format("{} is refused: the first packet is not CONNECT", describe()));
-        channel_.abort();
-        return finish();
+        return turn_away(TurnedAway::no_connect, "the first packet is not CONNECT");
     }
     channel_.pause_reading();
     connect_body_.assign(frame.body.begin(), frame.body.end());
@@ -111,6 +126,7 @@ void Greeting::ask_who(const wire::Connect& connect) {
     if (connect.password) credentials.password = std::string(as_text(*connect.password));
     credentials.anonymous_allowed = listener_.anonymous;
     credentials.certificate_name = certificate_name();
+    place_.settle();
     doors_->authenticator->authenticate(
         credentials, [this, self = shared_from_this()](Result<auth::Principal, auth::Refusal> answer) {
             // It may come on the thread that hashes passwords.
@@ -135,7 +151,8 @@ void Greeting::on_authenticated(const Result<auth::Principal, auth::Refusal>& an
             will.properties.will_delay_interval_s.value_or(0)};
     }
     if (doors_->inlets->connections() >= doors_->limits.connections_max) {
-        return refuse(admission_.version, ReasonCode::server_busy, "limits.connections_max is reached");
+        return refuse(admission_.version, ReasonCode::quota_exceeded, "limits.connections_max is reached",
+                      "the server has as many clients as it may have");
     }
     hand_over();
 }
@@ -151,8 +168,9 @@ void Greeting::hand_over() {
 }
 
 void Greeting::refuse(Version version, ReasonCode code, const std::string& why, const std::string& reason) {
-    log::warn(fmt::format("{} client '{}' is refused: {} ({})", describe(), admission_.client_id, why,
-                          wire::name_of(code)));
+    doors_->lobby->stats.turn_away(TurnedAway::refused, log::Level::warn,
+                                   fmt::format("{} client '{}' is refused: {} ({})", describe(),
+                                               admission_.client_id, why, wire::name_of(code)));
     // Before version 5 a CONNECT that does not conform gets no CONNACK [MQTT-3.1.4-1 of 3.1.1]; what is no
     // CONNECT at all may come from a peer that does not speak MQTT.
     const bool conforms = code != ReasonCode::malformed_packet && code != ReasonCode::protocol_error &&

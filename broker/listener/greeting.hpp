@@ -10,6 +10,7 @@
 
 #include "auth/auth.hpp"
 #include "listener/admission.hpp"
+#include "listener/lobby.hpp"
 #include "listener/settings.hpp"
 #include "net/channel.hpp"
 #include "wire/frame_reader.hpp"
@@ -23,6 +24,7 @@ struct Doorkeeping {
     std::shared_ptr<auth::Authenticator> authenticator;
     std::shared_ptr<const auth::Authorizer> authorizer;
     shard::Limits limits;
+    std::shared_ptr<Lobby> lobby{};  ///< the listeners fill it in
 };
 
 class Greeting final : public std::enable_shared_from_this<Greeting>, private net::ChannelHandler {
@@ -30,10 +32,16 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     Greeting(boost::asio::io_context& context, std::shared_ptr<const Doorkeeping> doorkeeping,
              const ListenerSettings& listener, net::Channel channel);
     void start();
+    /// Before start().
+    void take(Newcomers::Place place) { place_ = std::move(place); }
+    boost::asio::io_context& context() { return context_; }
+    /// Closes at once, says why in the log and counts it.
+    void turn_away(TurnedAway why, const std::string& what);
     /// Closes at once; for the end of the process.
     void abort();
 
   private:
+    void on_introduced() override;
     void on_bytes(Bytes plain) override;
     void on_closed(const std::string& why) override;
     void on_writable() override {}
@@ -62,6 +70,7 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     const std::shared_ptr<const Doorkeeping> doors_;
     const ListenerSettings& listener_;
     net::Channel channel_;
+    Newcomers::Place place_;
     wire::FrameReader frames_;
     boost::asio::steady_timer deadline_;
     shard::Admission admission_;

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "listener/greeting.hpp"
+#include "listener/door.hpp"
 
 namespace sluice::listener {
 
@@ -32,15 +32,19 @@ class Listeners {
     void stop();
     /// Ports in the order of the settings (0 for a Unix socket); tells what "port = 0" became.
     std::vector<std::uint16_t> ports() const;
+    /// For those who count; any thread.
+    std::shared_ptr<const Lobby> lobby() const { return lobby_; }
 
   private:
-    class Door;
     struct Worker {
         boost::asio::io_context context{1};
         std::thread thread;
     };
     boost::asio::io_context& next_context();
+    void warn_of_few_descriptors() const;
 
+    const std::shared_ptr<Lobby> lobby_;
+    const Door::House house_;
     std::shared_ptr<const Doorkeeping> doorkeeping_;  ///< the first worker's, once it runs
     std::vector<std::unique_ptr<Worker>> workers_;
     std::size_t next_worker_ = 0;

@@ -1,5 +1,7 @@
 #include "listener/settings.hpp"
 
+#include <charconv>
+
 namespace sluice::listener {
 
 std::span<const SettingRow> listener_rows() {
@@ -14,6 +16,10 @@ std::span<const SettingRow> listener_rows() {
          bind_setting<&ListenerSettings::port>, 0, 65535},
         {"path", path, "", "The file of the socket; for, and only for, transport \"unix\".",
          bind_setting<&ListenerSettings::path>},
+        {"mode", text, "0660",
+         "For transport \"unix\": the permissions of the socket as for chmod; whoever may write to it may "
+         "connect. Owner and group are those of the process.",
+         bind_setting<&ListenerSettings::mode>},
         {"transport", choice, "tcp", "How MQTT is carried.", bind_setting<&ListenerSettings::transport>, 0, 2,
          transport_names},
         {"anonymous", boolean, "false",
@@ -45,6 +51,13 @@ std::span<const SettingRow> listener_rows() {
          bind_setting<&ListenerSettings::websocket_path>},
     };
     return rows;
+}
+
+std::optional<unsigned> parse_mode(std::string_view text) {
+    unsigned mode = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+    const bool whole = error == std::errc{} && end == text.data() + text.size();
+    return whole && text.size() >= 3 && text.size() <= 4 && mode <= 0777 ? std::optional(mode) : std::nullopt;
 }
 
 }  // namespace sluice::listener

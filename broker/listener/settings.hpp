@@ -17,7 +17,8 @@ enum class ProxyProtocol : std::uint8_t { none, required };
 struct ListenerSettings {
     std::string address;  ///< IP address; empty: every address of the machine. Not used by "unix"
     std::uint16_t port = 1883;
-    std::string path;  ///< of the socket, transport "unix"
+    std::string path;           ///< of the socket, transport "unix"
+    std::string mode = "0660";  ///< permissions of the socket, octal, transport "unix"
     Transport transport = Transport::tcp;
     bool anonymous = false;  ///< clients without user name and password are let in
     bool insecure = false;   ///< allows `anonymous` beyond loopback
@@ -31,5 +32,7 @@ struct ListenerSettings {
     bool operator==(const ListenerSettings&) const = default;
 };
 std::span<const SettingRow> listener_rows();
+/// Octal digits as for chmod, "660" or "0660"; none when it is something else.
+std::optional<unsigned> parse_mode(std::string_view text);
 
 }  // namespace sluice::listener

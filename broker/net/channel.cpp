@@ -12,6 +12,7 @@ DetachedChannel& DetachedChannel::operator=(DetachedChannel&& other) noexcept {
     fd = std::exchange(other.fd, -1);
     filters = std::move(other.filters);
     identity = std::move(other.identity);
+    lease = std::move(other.lease);
     unread = std::move(other.unread);
     wire = std::move(other.wire);
     output = std::move(other.output);
@@ -86,6 +87,9 @@ DetachedChannel Channel::detach(Bytes unconsumed) {
 }
 bool Channel::detachable() const {
     return state_ && state_->detachable();
+}
+void Channel::hold(std::unique_ptr<SocketLease> lease) {
+    if (is_open()) state_->lease = std::move(lease);
 }
 PeerIdentity& Channel::identity() {
     return state_->identity;

@@ -13,6 +13,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <memory>
 #include <string>
 
 #include "base/bytes.hpp"
@@ -38,6 +39,16 @@ class ChannelHandler {
     virtual void on_writable() = 0;
 };
 
+/// Something that is given back when the socket is closed, on whichever thread that happens: a place in a
+/// count.
+class SocketLease {
+  public:
+    SocketLease() = default;
+    SocketLease(const SocketLease&) = delete;
+    SocketLease& operator=(const SocketLease&) = delete;
+    virtual ~SocketLease() = default;
+};
+
 /// A channel between two threads: a value. Closes its socket when nobody adopts it.
 struct DetachedChannel {
     DetachedChannel() = default;
@@ -48,6 +59,7 @@ struct DetachedChannel {
     int fd = -1;
     Filters filters;  ///< the first is nearest to the wire
     PeerIdentity identity;
+    std::unique_ptr<SocketLease> lease;  ///< may be null
     ByteBuffer unread;   ///< plain bytes that came and were not consumed; the next on_bytes begins with them
     ByteBuffer wire;     ///< already encrypted, not yet sent
     OutputQueue output;  ///< not yet encrypted, not yet sent
@@ -99,6 +111,8 @@ class Channel {
     DetachedChannel detach(Bytes unconsumed = {});
     bool detachable() const;
 
+    /// Kept until the socket is closed, also by another Channel after detach(); replaces the one before.
+    void hold(std::unique_ptr<SocketLease> lease);
     PeerIdentity& identity();
     const PeerIdentity& identity() const;
 

@@ -44,6 +44,7 @@ Channel::State::State(Socket socket, Filters filters)
 
 Channel::State::State(boost::asio::io_context& context, DetachedChannel detached)
     : identity(std::move(detached.identity)),
+      lease(std::move(detached.lease)),
       socket_(context),
       filters_(std::move(detached.filters)),
       output_(std::move(detached.output)),
@@ -288,6 +289,7 @@ void Channel::State::close_now() {
     wire_sent_ = 0;
     Error ignored;
     if (socket_.is_open()) socket_.close(ignored);
+    lease.reset();
     if (grace_) grace_->cancel();
 }
 
@@ -299,6 +301,7 @@ DetachedChannel Channel::State::detach(Bytes unconsumed) {
     phase_ = Phase::closed;
     handler_ = nullptr;
     out.identity = std::move(identity);
+    out.lease = std::move(lease);
     out.filters = filters_.release();
     append(out.unread, unconsumed);
     append(out.unread, unread_);

@@ -38,6 +38,7 @@ class Channel::State final : public RefCounted<Channel::State> {
     void check_owner() const { owner_.check(); }
 
     PeerIdentity identity;
+    std::unique_ptr<SocketLease> lease;  ///< as long as socket_ is open
     OutputQueue& output() { return output_; }
 
   private:

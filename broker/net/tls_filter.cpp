@@ -1,6 +1,7 @@
 /// TlsFilter: one connection's TLS, over memory instead of a socket.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "net/thread_buffers.hpp"
 #include "net/tls_engine.hpp"
@@ -11,13 +12,11 @@ namespace {
 
 constexpr std::uint8_t handshake_record = 0x16;
 constexpr std::uint8_t mqtt_connect = 0x10;
+constexpr std::size_t record_head_bytes = 5;
 
 class FilterImpl final : public TlsFilter {
   public:
-    explicit FilterImpl(std::shared_ptr<const Engine> engine) : engine_(std::move(engine)) {
-        usable_ = engine_ && mbedtls_ssl_setup(ssl_.get(), engine_->config()) == 0;
-        mbedtls_ssl_set_bio(ssl_.get(), this, &FilterImpl::give, &FilterImpl::take, nullptr);
-    }
+    explicit FilterImpl(std::shared_ptr<const Engine> engine) : engine_(std::move(engine)) {}
 
     Result<void, FilterError> receive(Bytes wire, ByteBuffer& plain, ByteBuffer& reply) override;
     Result<void, FilterError> send(Bytes plain, ByteBuffer& wire) override;
@@ -31,6 +30,8 @@ class FilterImpl final : public TlsFilter {
     static int take(void* self, unsigned char* into, std::size_t bytes);
     static int give(void* self, const unsigned char* from, std::size_t bytes);
 
+    /// True when the first record has come and the session can begin.
+    Result<bool, FilterError> begin(Bytes wire);
     /// Nothing more to do for now (true, or false when the handshake is over), or why it failed.
     Result<bool, FilterError> shake_hands();
     Result<void, FilterError> check_client();
@@ -41,10 +42,12 @@ class FilterImpl final : public TlsFilter {
 
     std::shared_ptr<const Engine> engine_;
     Ssl ssl_;
+    /// Until the client's first record is whole: the library's buffers, some 35 KB, are not for those who say
+    /// nothing, or one byte a second.
+    ByteBuffer first_record_;
     Bytes input_;
     ByteBuffer* output_ = nullptr;
-    bool usable_ = false;
-    bool started_ = false;  ///< the first byte was seen and is TLS
+    bool started_ = false;  ///< the first record was seen, and the library set up
     bool ready_ = false;
     bool full_handshake_ = false;  ///< certificates were exchanged, no session was resumed
     bool ended_ = false;           ///< by either side: no farewell any more
@@ -66,18 +69,34 @@ int FilterImpl::give(void* self, const unsigned char* from, std::size_t bytes) {
     return static_cast<int>(bytes);
 }
 
+Result<bool, FilterError> FilterImpl::begin(Bytes wire) {
+    if (first_record_.empty() && wire[0] != handshake_record) {
+        ended_ = true;
+        return Err{FilterError{wire[0] == mqtt_connect
+                                   ? "TLS handshake failed: not TLS at all (plain MQTT sent to a TLS port?)"
+                                   : "TLS handshake failed: not TLS at all"}};
+    }
+    append(first_record_, wire);
+    const std::size_t have = first_record_.size();
+    if (have < record_head_bytes || have < record_head_bytes + read_u16(first_record_.data() + 3))
+        return false;
+    if (!engine_ || mbedtls_ssl_setup(ssl_.get(), engine_->config()) != 0) {
+        ended_ = true;
+        return Err{FilterError{"TLS: no memory for another connection"}};
+    }
+    mbedtls_ssl_set_bio(ssl_.get(), this, &FilterImpl::give, &FilterImpl::take, nullptr);
+    return started_ = true;
+}
+
 Result<void, FilterError> FilterImpl::receive(Bytes wire, ByteBuffer& plain, ByteBuffer& reply) {
-    if (!usable_) return Err{FilterError{"TLS: no memory for another connection"}};
     if (wire.empty()) return {};
+    ByteBuffer first;
     if (!started_) {
-        if (wire[0] != handshake_record) {
-            ended_ = true;
-            return Err{
-                FilterError{wire[0] == mqtt_connect
-                                ? "TLS handshake failed: not TLS at all (plain MQTT sent to a TLS port?)"
-                                : "TLS handshake failed: not TLS at all"}};
-        }
-        started_ = true;
+        const auto begun = begin(wire);
+        if (!begun) return Err{begun.error()};
+        if (!*begun) return {};
+        first = std::exchange(first_record_, {});
+        wire = first;
     }
     input_ = wire;
     output_ = &reply;

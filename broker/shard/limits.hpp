@@ -14,8 +14,10 @@ enum class QueueFull : std::uint8_t { drop_oldest, drop_newest, reject };
 struct Limits {
     std::uint32_t packet_bytes_max = 1 << 20;  ///< announced as Maximum Packet Size; up to 256 MiB - 1
     std::uint32_t connections_max = 10000;
-    std::uint32_t queue_messages_max = 100000;     ///< per session
-    std::uint64_t queue_bytes_max = 256ULL << 20;  ///< per session, message bodies
+    std::uint32_t connections_per_address_max = 0;  ///< from accept on; 0: no limit
+    std::uint32_t handshakes_max = 1000;            ///< connections that have not been let in yet
+    std::uint32_t queue_messages_max = 100000;      ///< per session
+    std::uint64_t queue_bytes_max = 256ULL << 20;   ///< per session, message bodies
     QueueFull queue_full = QueueFull::drop_oldest;
     std::uint16_t receive_maximum =
         100;  ///< announced: QoS 1 and 2 messages that a client may have unacknowledged

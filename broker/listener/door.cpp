@@ -1,0 +1,150 @@
+#include "listener/door.hpp"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+#include "base/log.hpp"
+#include "net/proxy_header.hpp"
+#include "net/websocket_origin.hpp"
+
+namespace sluice::listener {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+// While the process has no file descriptor left, accepting again at once would only burn the CPU.
+constexpr auto accept_pause = std::chrono::milliseconds(100);
+constexpr const char* no_descriptors = "the process may open no more files (ulimit -n)";
+
+std::shared_ptr<const net::WebSocketRules> websocket_rules(const ListenerSettings& settings) {
+    auto rules = std::make_shared<net::WebSocketRules>();
+    rules->path = settings.websocket_path;
+    for (const std::string& text : settings.origins)
+        if (auto origin = net::normalize_origin(text)) rules->origins.push_back(std::move(*origin));
+    return rules;
+}
+
+}  // namespace
+
+Door::Door(const House& house, asio::io_context& context, ListenerSettings settings)
+    : house_(house), settings_(std::move(settings)), socket_(context, settings_), pause_(context) {
+    for (const std::string& text : settings_.proxy_from)
+        if (const auto network = net::parse_network(text)) proxies_.push_back(*network);
+    if (settings_.transport == Transport::websocket) websocket_ = websocket_rules(settings_);
+}
+
+Result<void, std::string> Door::open() {
+    if (settings_.tls) {
+        auto loaded = net::TlsContext::load(*settings_.tls);
+        if (!loaded) return Err{fmt::format("listener {}: {}", settings_.place, loaded.error())};
+        tls_ = std::move(loaded).value();
+    }
+    if (auto opened = socket_.open(); !opened)
+        return Err{
+            fmt::format("listener {}: cannot listen on {}: {}", settings_.place, where(), opened.error())};
+    return {};
+}
+
+void Door::accept() {
+    socket_.acceptor().async_accept(house_.next_context(),
+                                    [this](const error_code& error, net::Channel::Socket socket) {
+                                        if (error == asio::error::operation_aborted) return;
+                                        if (error) return rest(error);
+                                        greet(std::move(socket));
+                                        accept();
+                                    });
+}
+
+void Door::close() {
+    socket_.close();
+    pause_.cancel();
+}
+
+net::Filters Door::make_filters() {
+    net::Filters filters;
+    if (settings_.proxy_protocol == ProxyProtocol::required)
+        filters.push_back(net::make_proxy_header_filter());
+    if (tls_) filters.push_back(tls_->accept());
+    if (websocket_) filters.push_back(net::make_websocket_filter(websocket_));
+    return filters;
+}
+
+void Door::greet(net::Channel::Socket socket) {
+    error_code error;
+    (void)socket.remote_endpoint(error);
+    if (error) return;  // gone already
+    Lobby& lobby = this->lobby();
+    lobby.stats.note_accepted();
+    auto& context = static_cast<asio::io_context&>(socket.get_executor().context());
+    net::Channel channel(std::move(socket), make_filters());
+    const net::PeerIdentity& peer = channel.identity();
+    const auto refuse = [&](TurnedAway why, std::string_view what) {
+        lobby.stats.turn_away(
+            why, log::Level::warn,
+            fmt::format("listener {}: {} is refused: {}", settings_.place, peer.address, what));
+    };
+    if (!may_introduce(peer)) return refuse(TurnedAway::not_a_proxy, "it is not in `proxy_from`");
+    // Behind a proxy the client's address comes with its header; the proxy's own says nothing.
+    const bool proxied = settings_.proxy_protocol == ProxyProtocol::required;
+    auto lease = lobby.counts->enter(proxied ? std::nullopt : peer.ip,
+                                     house_.doorkeeping()->limits.connections_per_address_max);
+    if (!lease) {
+        return refuse(TurnedAway::address_full,
+                      "its address has as many connections as limits.connections_per_address_max allows");
+    }
+    if (const auto full = make_room()) {
+        return refuse(*full, *full == TurnedAway::descriptors
+                                 ? no_descriptors
+                                 : "limits.handshakes_max newcomers wait for their passwords to be checked");
+    }
+    channel.hold(std::move(lease));
+    auto greeting = std::make_shared<Greeting>(context, house_.doorkeeping(), settings_, std::move(channel));
+    greeting->take(lobby.newcomers.enter(greeting));
+    asio::post(context, [greeting] { greeting->start(); });
+}
+
+bool Door::may_introduce(const net::PeerIdentity& peer) const {
+    if (proxies_.empty()) return true;
+    return peer.ip && std::any_of(proxies_.begin(), proxies_.end(),
+                                  [&](const auto& network) { return network.contains(*peer.ip); });
+}
+
+std::optional<TurnedAway> Door::make_room() {
+    Lobby& lobby = this->lobby();
+    const std::size_t handshakes_max = house_.doorkeeping()->limits.handshakes_max;
+    // The one who comes in is counted already.
+    const bool too_many_sockets = lobby.counts->total() > lobby.sockets_max;
+    if (too_many_sockets && !push_out_oldest(TurnedAway::descriptors, no_descriptors))
+        return TurnedAway::descriptors;
+    while (lobby.newcomers.size() >= handshakes_max) {
+        if (!push_out_oldest(TurnedAway::newcomers_full, "it gives way to others (limits.handshakes_max)"))
+            return TurnedAway::newcomers_full;
+    }
+    return std::nullopt;
+}
+
+bool Door::push_out_oldest(TurnedAway why, const std::string& what) {
+    const auto oldest = lobby().newcomers.push_out_oldest();
+    if (!oldest) return false;
+    asio::post(oldest->context(), [oldest, why, what] { oldest->turn_away(why, what); });
+    return true;
+}
+
+void Door::rest(const error_code& error) {
+    static log::RateLimit limit(10'000);
+    std::uint64_t suppressed = 0;
+    if (limit.allow(Now::read().mono.time_since_epoch().count(), suppressed)) {
+        log::error(
+            fmt::format("listener {}: cannot accept on {}: {}", settings_.place, where(), error.message()));
+    }
+    if (error == asio::error::no_descriptors) (void)push_out_oldest(TurnedAway::descriptors, no_descriptors);
+    pause_.expires_after(accept_pause);
+    pause_.async_wait([this](const error_code& cancelled) {
+        if (!cancelled) accept();
+    });
+}
+
+}  // namespace sluice::listener

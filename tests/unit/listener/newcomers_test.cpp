@@ -1,0 +1,74 @@
+#include "listener/newcomers.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sluice::listener {
+namespace {
+
+/// Stands for a greeting that nobody looks into.
+struct Someone {
+    std::shared_ptr<int> owner = std::make_shared<int>(0);
+    std::shared_ptr<Greeting> greeting{owner, reinterpret_cast<Greeting*>(owner.get())};
+};
+
+TEST(Newcomers, OldestIsPushedOutFirst) {
+    Newcomers newcomers;
+    const Someone a, b;
+    const auto place_a = newcomers.enter(a.greeting);
+    const auto place_b = newcomers.enter(b.greeting);
+    EXPECT_EQ(newcomers.size(), 2U);
+    EXPECT_EQ(newcomers.push_out_oldest(), a.greeting);
+    EXPECT_EQ(newcomers.size(), 1U) << "who was pushed out does not count while it leaves";
+    EXPECT_EQ(newcomers.push_out_oldest(), b.greeting);
+    EXPECT_EQ(newcomers.push_out_oldest(), nullptr);
+    EXPECT_EQ(newcomers.size(), 0U);
+}
+
+TEST(Newcomers, WhoWaitsForUsStays) {
+    Newcomers newcomers;
+    const Someone a, b;
+    {
+        auto place_a = newcomers.enter(a.greeting);
+        const auto place_b = newcomers.enter(b.greeting);
+        place_a.settle();
+        EXPECT_EQ(newcomers.size(), 2U);
+        EXPECT_EQ(newcomers.all().size(), 2U);
+        EXPECT_EQ(newcomers.push_out_oldest(), b.greeting);
+        EXPECT_EQ(newcomers.push_out_oldest(), nullptr);
+        EXPECT_EQ(newcomers.size(), 1U);
+    }
+    EXPECT_EQ(newcomers.size(), 0U);
+}
+
+TEST(Newcomers, WhoWasPushedOutCannotSettle) {
+    Newcomers newcomers;
+    const Someone a;
+    auto place = newcomers.enter(a.greeting);
+    EXPECT_EQ(newcomers.push_out_oldest(), a.greeting);
+    place.settle();
+    EXPECT_EQ(newcomers.size(), 0U);
+}
+
+TEST(Newcomers, WhoLeavesIsGone) {
+    Newcomers newcomers;
+    Someone a;
+    const Someone b;
+    auto place_a = newcomers.enter(a.greeting);
+    const auto place_b = newcomers.enter(b.greeting);
+    place_a = {};
+    EXPECT_EQ(newcomers.size(), 1U);
+    EXPECT_EQ(newcomers.push_out_oldest(), b.greeting);
+}
+
+TEST(Newcomers, WhoIsDestroyedMeanwhileIsPassedOver) {
+    Newcomers newcomers;
+    Someone a;
+    const Someone b;
+    const auto place_a = newcomers.enter(a.greeting);
+    const auto place_b = newcomers.enter(b.greeting);
+    a = Someone{};
+    EXPECT_EQ(newcomers.push_out_oldest(), b.greeting);
+}
+
+}  // namespace
+}  // namespace sluice::listener
