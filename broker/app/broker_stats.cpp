@@ -28,6 +28,8 @@ constexpr ShardMetric shard_metrics[] = {
     {"sluice_connections", "Clients connected now.", MetricKind::gauge, &Counters::connections},
     {"sluice_connections_total", "Clients let in since the start.", MetricKind::counter,
      &Counters::connections_seen},
+    {"sluice_takeovers_delayed_total", "Clients that had to wait to take over a client id fought over.",
+     MetricKind::counter, &Counters::takeovers_delayed},
     {"sluice_sessions", "Sessions, those without a connection included.", MetricKind::gauge,
      &Counters::sessions},
     {"sluice_sessions_expired_total", "Sessions that ended because their client did not come back.",

@@ -33,6 +33,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     /// Memory is used up, a relief goes on: a client that holds some of it and has not moved for many reliefs
     /// is disconnected.
     void end_if_stuck();
+    const std::string& address() const { return channel_.identity().address; }
 
     // Link
     Delivered deliver(const core::Send& send) override;

@@ -29,10 +29,11 @@ class Counter {
 };
 
 struct Counters {
-    Counter connections;       ///< now
-    Counter connections_seen;  ///< since the start
-    Counter sessions;          ///< now, detached ones included
-    Counter bridge_sessions;   ///< of these, the spools of bridges
+    Counter connections;        ///< now
+    Counter connections_seen;   ///< since the start
+    Counter takeovers_delayed;  ///< of one client id too often in a short time
+    Counter sessions;           ///< now, detached ones included
+    Counter bridge_sessions;    ///< of these, the spools of bridges
     Counter sessions_expired;
     Counter subscriptions;         ///< now
     Counter shared_subscriptions;  ///< of these, members of a group

@@ -139,6 +139,10 @@ SubscriberId Shard::session_for(const Admission& admission, bool& session_presen
 }
 
 void Shard::admit(Admission admission) {
+    if (!hold_takeover(admission)) enter(std::move(admission));
+}
+
+void Shard::enter(Admission admission) {
     bool session_present = false;
     const SubscriberId id = session_for(admission, session_present);
     Slot& s = slots_[id];
@@ -346,6 +350,7 @@ void Shard::confirm(LinkNumber number, wire::PacketId packet_id) {
 }
 
 void Shard::stop_all() {
+    held_takeovers_.clear();
     // What the sessions that end now leave to others must not wander through all of them.
     for (SubscriberId id = 0; id < slots_.size(); ++id)
         if (slots_[id].session && slots_[id].expiry_interval_s == 0) leave_all_groups(id);

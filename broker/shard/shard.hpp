@@ -25,6 +25,7 @@
 #include "shard/mailbox.hpp"
 #include "shard/memory_watch.hpp"
 #include "shard/slot.hpp"
+#include "shard/takeover_damper.hpp"
 #include "shard/timer_queue.hpp"
 
 namespace sluice::shard {
@@ -264,6 +265,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
                                  const core::QueueBounds& bounds);
     void discard_session(core::SubscriberId id);
     void admit(Admission admission);
+    void enter(Admission admission);
     core::SubscriberId session_for(const Admission& admission, bool& session_present);
     void save_session(core::SubscriberId id);
     void publish_will(core::SubscriberId id);
@@ -273,6 +275,17 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     core::SubscriberId lane_slot(LinkNumber number) const;
     void stop_all();
     void count_subscription(std::string_view filter, bool is_there);
+
+    // takeover.cpp: those that wait
+    struct HeldTakeover {
+        HeldTakeover(boost::asio::io_context& context, Admission newcomer)
+            : admission(std::move(newcomer)), timer(context) {}
+        Admission admission;
+        boost::asio::steady_timer timer;
+    };
+    /// True when the newcomer was taken and waits.
+    bool hold_takeover(Admission& admission);
+    void release_takeover(const std::string& client_id);
 
     const store::ShardIndex index_;
     SharedParts parts_;
@@ -322,6 +335,9 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     core::Effects effects_;
     bool step_open_ = false;
     std::vector<Match> matches_;
+
+    TakeoverDamper damper_;
+    std::unordered_map<std::string, std::unique_ptr<HeldTakeover>> held_takeovers_;
 
     TimerQueue timers_;
     boost::asio::steady_timer timer_;
