@@ -13,6 +13,29 @@ using wire::PacketType;
 using wire::ReasonCode;
 using wire::Version;
 
+namespace {
+
+/// What is wrong with a client's own packet may be told to it; who may come in, and why not, is told to
+/// nobody.
+bool is_about_its_packet(ReasonCode code) {
+    switch (code) {
+        case ReasonCode::malformed_packet:
+        case ReasonCode::protocol_error:
+        case ReasonCode::unsupported_protocol_version:
+        case ReasonCode::client_identifier_not_valid:
+        case ReasonCode::topic_name_invalid:
+        case ReasonCode::packet_too_large:
+        case ReasonCode::payload_format_invalid:
+        case ReasonCode::retain_not_supported:
+        case ReasonCode::qos_not_supported:
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace
+
 Greeting::Greeting(boost::asio::io_context& context, std::shared_ptr<const Doorkeeping> doorkeeping,
                    const ListenerSettings& listener, net::Channel channel)
     : context_(context),
@@ -105,6 +128,8 @@ void Greeting::handle_first_packet(const wire::Frame& frame) {
         const auto version = wire::peek_version(connect_body_);
         return refuse(version.value_or(Version::v3_1_1), connect.error().code, connect.error().what);
     }
+    admission_.client_id = connect->client_id;
+    admission_.maximum_packet_size = connect->properties.maximum_packet_size.value_or(UINT32_MAX);
     auto judged = judge_connect(*connect, doors_->limits,
                                 connect->client_id.empty() ? make_client_id() : std::string());
     if (!judged) return refuse(connect->version, judged.error().code, judged.error().why);
@@ -151,7 +176,7 @@ void Greeting::on_authenticated(const Result<auth::Principal, auth::Refusal>& an
             will.properties.will_delay_interval_s.value_or(0)};
     }
     if (doors_->inlets->connections() >= doors_->limits.connections_max) {
-        return refuse(admission_.version, ReasonCode::quota_exceeded, "limits.connections_max is reached",
+        return refuse(admission_.version, ReasonCode::server_busy, "limits.connections_max is reached",
                       "the server has as many clients as it may have");
     }
     hand_over();
@@ -178,13 +203,14 @@ void Greeting::refuse(Version version, ReasonCode code, const std::string& why, 
     if (version == Version::v5 || conforms) {
         wire::Connack connack{.session_present = false, .code = code, .properties = {}};  // [MQTT-3.2.2-6]
         if (!reason.empty()) connack.properties.reason_string = reason;
+        if (reason.empty() && is_about_its_packet(code)) connack.properties.reason_string = why;
         ByteBuffer out;
         wire::encode_connack(out, version, connack);
         if (out.size() > admission_.maximum_packet_size) {  // [MQTT-3.2.2-19]
             out.clear();
             wire::encode_connack(out, version, {.session_present = false, .code = code, .properties = {}});
         }
-        channel_.send(out);
+        if (out.size() <= admission_.maximum_packet_size) channel_.send(out);  // [MQTT-3.1.2-24]
     }
     channel_.close_after_flush();
     finish();
