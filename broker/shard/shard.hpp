@@ -148,7 +148,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     };
     /// A message on its way through this shard.
     struct Passage {
-        core::MessagePtr message;
+        const core::MessagePtr& message;
         TicketId local_ticket = 0;  ///< of a publisher on this shard
         bool entered_here = false;
         wire::ReasonCode worst = wire::ReasonCode::success;

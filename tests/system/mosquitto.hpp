@@ -31,6 +31,7 @@ class MosquittoSub {
     ~MosquittoSub() { process_.send_signal(SIGTERM); }
 
     bool subscribed() const { return subscribed_; }
+    void signal(int number) { process_.send_signal(number); }
     std::string next(std::chrono::milliseconds longest = std::chrono::seconds(20)) {
         while (auto line = process_.read_line(longest)) {
             if (!is_debug(*line)) return *line;
