@@ -39,7 +39,6 @@ Bystanders::Bystanders(std::uint16_t port, int count) : clients_(static_cast<std
         connect(clients_[i], port);
     }
     thread_ = std::thread([this] { run(); });
-    wait_for_rounds(1);
 }
 
 Bystanders::~Bystanders() {
@@ -48,6 +47,10 @@ Bystanders::~Bystanders() {
     for (const Client& client : clients_) {
         if (client.fd >= 0) ::close(client.fd);
     }
+}
+
+void Bystanders::wait_until_all_are_there() {
+    wait_for_rounds(1);
 }
 
 void Bystanders::connect(Client& client, std::uint16_t port) {

@@ -18,13 +18,14 @@ class Bystanders {
     /// Each one begins a round every `pause`; no answer may take longer than `patience`.
     static constexpr std::chrono::milliseconds pause{1000}, patience{10'000};
 
-    /// Connects and subscribes `count` clients, half of them with MQTT 5, half with 3.1.1, and waits until
-    /// all have done their first round. Throws Mismatch.
+    /// Connects `count` clients, half of them with MQTT 5, half with 3.1.1. Throws Mismatch.
     Bystanders(std::uint16_t port, int count);
     ~Bystanders();
     Bystanders(const Bystanders&) = delete;
     Bystanders& operator=(const Bystanders&) = delete;
 
+    /// Waits until each has subscribed and ended its first round. Throws Mismatch.
+    void wait_until_all_are_there();
     /// Waits until each has begun and ended one more round, and stops. Throws Mismatch when any of them
     /// noticed anything since the beginning.
     void finish();

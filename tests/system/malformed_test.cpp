@@ -35,6 +35,7 @@ class MalformedTest : public ::testing::Test, protected BrokerUnderTest {
     void among_bystanders(Deeds&& deeds) {
         try {
             Bystanders others(port(), bystanders);
+            others.wait_until_all_are_there();
             deeds();
             others.finish();
             EXPECT_GE(others.rounds(), 2U * bystanders);
