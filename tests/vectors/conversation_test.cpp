@@ -14,7 +14,7 @@
 namespace sluice::test {
 namespace {
 
-enum class Way { one_shard, two_shards, bytes, pieces, process };
+enum class Way { one_shard, two_shards, bytes, pieces, process, process_bytes };
 
 struct Case {
     const Conversation* conversation;
@@ -36,6 +36,8 @@ std::string name_of(Way way) {
             return "byte_by_byte";
         case Way::pieces:
             return "in_two_pieces";
+        case Way::process_bytes:
+            return "process_byte_by_byte";
         case Way::process:
             break;
     }
@@ -55,10 +57,12 @@ std::vector<Case> all_cases() {
     std::vector<Case> cases;
     for (const Conversation& one : all_conversations()) {
         if (!one.restarts) {
-            cases.push_back({&one, Way::one_shard});
+            if (!one.slow) cases.push_back({&one, Way::one_shard});
             cases.push_back({&one, Way::two_shards});
-            if (!one.slow) cases.push_back({&one, Way::bytes});
+            cases.push_back({&one, Way::bytes});
             if (!one.slow) cases.push_back({&one, Way::pieces});
+        } else {
+            cases.push_back({&one, Way::process_bytes});
         }
         cases.push_back({&one, Way::process});
     }
@@ -88,6 +92,8 @@ void hold(const Case& one) {
             return;
         case Way::process:
             return play(make_process_broker(2, limits), whole);
+        case Way::process_bytes:
+            return play(make_process_broker(2, limits), every_byte);
     }
 }
 
@@ -147,7 +153,7 @@ TEST_P(AllAtOnce, hold) {
 
 INSTANTIATE_TEST_SUITE_P(Way, AllAtOnce,
                          ::testing::Values(Way::one_shard, Way::two_shards, Way::bytes, Way::pieces,
-                                           Way::process),
+                                           Way::process, Way::process_bytes),
                          [](const auto& at) { return name_of(at.param); });
 
 }  // namespace

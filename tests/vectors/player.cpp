@@ -90,6 +90,7 @@ void Player::step(const std::string& connection, const std::string& verb, const 
     if (verb == "expect") return expect(at, argument);
     if (verb == "expect_any_order") return expect_any_order(at, argument);
     if (verb == "closed") return expect_closed(at, argument);
+    if (verb == "closed_after_ms") return expect_closed_in_time(at, argument);
     if (verb == "hello") return hello(at, argument.is_null() ? Json::object() : argument);
     if (verb == "subscribe") return subscribe(at, argument);
     if (verb == "quiet") {
@@ -184,6 +185,16 @@ void Player::expect_closed(Peer& from, const Json& code) {
         packet = from.next(raw);
     }
     if (packet) throw Mismatch("not closed, got " + show(*packet));
+}
+
+void Player::expect_closed_in_time(Peer& from, const Json& when) {
+    const auto begun = std::chrono::steady_clock::now();
+    expect_closed(from, when.value("code", Json()));
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun)
+            .count();
+    if (took < when.at("min") || took > when.at("max"))
+        throw Mismatch("closed after " + std::to_string(took) + " ms");
 }
 
 void Player::hello(Peer& with, Json connect) {

@@ -24,6 +24,7 @@ class Player {
     void expect(Peer& from, const Json& what);
     void expect_any_order(Peer& from, const Json& packets);
     void expect_closed(Peer& from, const Json& code);
+    void expect_closed_in_time(Peer& from, const Json& when);
     void hello(Peer& with, Json connect);
     void subscribe(Peer& with, const Json& filters);
     /// Throws unless `actual` is what `wanted` asks for.
