@@ -31,6 +31,19 @@ core::WhenFull when_full_of(QueueFull policy) {
     return core::WhenFull::drop_oldest;
 }
 
+/// A will was frozen at CONNECT, but its expiry begins when it is published [MQTT5 3.1.3.2.4].
+core::MessagePtr as_published_at(const core::Message& will, WallTime now) {
+    return core::Message::freeze({.topic = will.topic(),
+                                  .properties = will.properties(),
+                                  .payload = will.payload(),
+                                  .qos = will.qos(),
+                                  .retain = will.retain(),
+                                  .client_id = will.client_id(),
+                                  .user_name = will.user_name(),
+                                  .received = now,
+                                  .expiry_interval_s = will.expiry_interval_s()});
+}
+
 }  // namespace
 
 core::QueueBounds Shard::client_bounds() const {
@@ -223,7 +236,7 @@ void Shard::schedule_end_of_session(SubscriberId id) {
 void Shard::publish_will(SubscriberId id) {
     Slot& s = slots_[id];
     if (!s.will) return;
-    const core::MessagePtr message = std::move(s.will->message);
+    const core::MessagePtr message = as_published_at(*s.will->message, now().wall);
     s.will.reset();
     publish(message, 0);
     // Published once: a restart must not find it again.
