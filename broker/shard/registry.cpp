@@ -128,7 +128,7 @@ void Shard::restore(const store::RecoveredSession& recovered) {
     // Whoever was connected when the process ended has lost the connection now, with all that follows from
     // it.
     if (!s.disconnected_at) s.disconnected_at = now().wall;
-    schedule_end_of_session(id);
+    schedule_end_of_session(id, WillAtOnce::no);  // there are more to be restored, who may want it
 }
 
 SubscriberId Shard::session_for(const Admission& admission, bool& session_present) {
@@ -213,14 +213,15 @@ void Shard::depart(SubscriberId id, Departure how) {
     }
     save_session(id);
     // After a shutdown the restart decides; the record tells it what is due.
-    if (how != Departure::taken_over && how != Departure::shutdown) schedule_end_of_session(id);
+    if (how != Departure::taken_over && how != Departure::shutdown)
+        schedule_end_of_session(id, WillAtOnce::yes);
 }
 
-void Shard::schedule_end_of_session(SubscriberId id) {
+void Shard::schedule_end_of_session(SubscriberId id, WillAtOnce at_once) {
     const Slot& s = slots_[id];
     if (s.will) {
         const auto delay = std::min<std::uint64_t>(s.will->delay_s, s.expiry_interval_s);
-        if (delay == 0) {
+        if (delay == 0 && at_once == WillAtOnce::yes) {
             publish_will(id);
         } else {
             add_timer(now().mono + std::chrono::seconds(delay), TimerKind::will_delay, id);

@@ -269,7 +269,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     core::SubscriberId session_for(const Admission& admission, bool& session_present);
     void save_session(core::SubscriberId id);
     void publish_will(core::SubscriberId id);
-    void schedule_end_of_session(core::SubscriberId id);
+    enum class WillAtOnce : bool { no, yes };  ///< one that is due: now, or by the first timer of the thread
+    void schedule_end_of_session(core::SubscriberId id, WillAtOnce at_once);
     core::SessionKey next_session_key() { return ++session_key_counter_ * 256 + index_; }
     core::QueueBounds client_bounds() const;
     core::SubscriberId lane_slot(LinkNumber number) const;
