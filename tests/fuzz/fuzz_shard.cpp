@@ -157,8 +157,9 @@ class Client {
 };
 
 constexpr std::array<std::string_view, 8> topics = {"a", "a/b", "a/b/c", "/", "b", "$x", "ok/1", "a//c"};
-constexpr std::array<std::string_view, 12> filters = {"a",   "a/#",  "+/b", "#",   "a/+/c",        "$x",
-                                                      "+/+", "a//#", "/",   "b/#", "$share/g/a/#", "a/#/b"};
+constexpr std::array<std::string_view, 14> filters = {
+    "a", "a/#", "+/b",          "#",     "a/+/c",      "$x",          "+/+", "a//#",
+    "/", "b/#", "$share/g/a/#", "a/#/b", "$share/g/#", "$share/h/+/b"};
 constexpr std::array<std::string_view, 3> ids = {"one", "two", "three"};
 
 class House {
