@@ -31,6 +31,12 @@ class Receiver:
             self.connection.sendall(b"".join(b"\x40\x02" + packet_id for packet_id in ids))
         return whole
 
+    def finish(self):
+        """Returns when the broker has read the last acknowledgement: a session may be taken up again."""
+        self.connection.setblocking(True)
+        self.connection.sendall(b"\xc0\x00")
+        mqtt.expect(self.connection, mqtt.PINGRESP, 2)
+
 
 class Acks:
     """Counts the PUBACKs of a publisher."""
@@ -98,6 +104,8 @@ def run_qos1_pairs(pairs, bursts_per_pair):
         if time.monotonic() > end:
             raise Stalled(f"{received} of {wanted} messages arrived in {DEADLINE_S} s")
     selector.close()
+    for _, receiver, _ in pairs:
+        receiver.finish()
     return received
 
 

@@ -3,7 +3,7 @@
 import socket
 import struct
 
-CONNACK_OK, SUBACK = 0x20, 0x90
+CONNACK_OK, SUBACK, PINGRESP = 0x20, 0x90, 0xd0
 
 
 def text(value):
