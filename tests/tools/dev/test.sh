@@ -77,7 +77,7 @@ leg_ctest() {
 leg_fuzz() {
     local result code=0
     fuzz_build || { count 0 1 0 && failure "fuzz: the build" && return 0; }
-    fuzz_all "${SLUICE_FUZZ_SECONDS:-10}"
+    fuzz_all "${SLUICE_FUZZ_SECONDS:-60}"
     for result in "${FUZZ_RESULTS[@]}"; do
         code=${result##* }
         if ((code == 0)); then count 1 0 0; else
