@@ -17,6 +17,9 @@ namespace {
 
 // While the process has no file descriptor left, accepting again at once would only burn the CPU.
 constexpr auto accept_pause = std::chrono::milliseconds(100);
+// Until those who were pushed out have closed their sockets.
+constexpr auto short_pause = std::chrono::milliseconds(10);
+constexpr int pushed_out_at_once = 32;
 constexpr const char* no_descriptors = "the process may open no more files (ulimit -n)";
 
 std::shared_ptr<const net::WebSocketRules> websocket_rules(const ListenerSettings& settings) {
@@ -140,8 +143,13 @@ void Door::rest(const error_code& error) {
         log::error(
             fmt::format("listener {}: cannot accept on {}: {}", settings_.place, where(), error.message()));
     }
-    if (error == asio::error::no_descriptors) (void)push_out_oldest(TurnedAway::descriptors, no_descriptors);
-    pause_.expires_after(accept_pause);
+    bool made_room = false;
+    if (error == asio::error::no_descriptors) {
+        // Many at once: behind those who wait to be accepted may stand a real client.
+        for (int i = 0; i < pushed_out_at_once; ++i)
+            made_room |= push_out_oldest(TurnedAway::descriptors, no_descriptors);
+    }
+    pause_.expires_after(made_room ? short_pause : accept_pause);
     pause_.async_wait([this](const error_code& cancelled) {
         if (!cancelled) accept();
     });
