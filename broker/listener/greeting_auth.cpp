@@ -21,14 +21,16 @@ void Greeting::begin_exchange(const wire::Connect& connect) {
             Version::v5, ReasonCode::bad_authentication_method,  // [MQTT-4.12.0-1]
             fmt::format("authentication method '{}' is not offered", admission_.authentication_method));
     }
+    // Its place is not settled: it still owes us packets, and gives way when too many do.
     take_exchange_step(connect.properties.authentication_data);
 }
 
 void Greeting::handle_exchange_packet(const wire::Frame& frame) {
     channel_.pause_reading();
     if (frame.type == PacketType::disconnect) {
-        log::info(fmt::format("{} client '{}' left before it had proved who it is", describe(),
-                              admission_.client_id));
+        doors_->lobby->stats.turn_away(TurnedAway::broke_off, log::Level::info,
+                                       fmt::format("{} client '{}' left before it had proved who it is",
+                                                   describe(), admission_.client_id));
         channel_.close_after_flush();
         return finish();
     }

@@ -66,7 +66,7 @@ void Connection::on_exchange_step(const auth::ExchangeStep& step) {
             {ReasonCode::not_authorized, fmt::format("it authenticated as '{}', and was '{}' before",
                                                      admitted.principal.user_name, slot().user_name)});
     }
-    log::info(fmt::format("{} authenticated again as '{}'", describe(), slot().user_name));
+    log::debug(fmt::format("{} authenticated again as '{}'", describe(), slot().user_name));
     send_auth(ReasonCode::success,
               admitted.data.empty() ? std::nullopt : std::optional(Bytes(admitted.data)));
 }
@@ -89,8 +89,13 @@ void Connection::refuse_reauthentication(const auth::Refusal& refusal) {
     // DISCONNECT has no code for user names and passwords.
     const ReasonCode code =
         refusal.code == ReasonCode::bad_user_name_or_password ? ReasonCode::not_authorized : refusal.code;
-    log::warn(fmt::format("{} is disconnected: it failed to authenticate again: {} ({})", describe(),
-                          refusal.why, name_of(code)));
+    static log::RateLimit limit(10'000);
+    std::uint64_t suppressed = 0;
+    if (limit.allow(shard_.now().mono.time_since_epoch().count(), suppressed)) {
+        log::warn(fmt::format(
+            "{} is disconnected: it failed to authenticate again: {} ({}; {} more such clients before)",
+            describe(), refusal.why, name_of(code), suppressed));
+    }
     wire::Disconnect disconnect{.code = code, .properties = {}};  // [MQTT-4.12.1-2]
     if (request_problem_information_ && !refusal.reason.empty())
         disconnect.properties.reason_string = refusal.reason;

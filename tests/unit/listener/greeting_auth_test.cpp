@@ -52,12 +52,14 @@ class Door final : public shard::Inlet, public shard::InletSet {
 
 class GreetingAuth : public testing::Test {
   protected:
-    void start(std::chrono::seconds connect_timeout = std::chrono::seconds(10)) {
+    void start(std::chrono::seconds connect_timeout = std::chrono::seconds(10),
+               std::uint32_t handshakes_max = 100) {
         Doorkeeping doors;
         doors.inlets = &door_;
         doors.authenticator = authenticator_;
         doors.authorizer = auth::make_allow_all_authorizer();
         doors.limits.connect_timeout = connect_timeout;
+        doors.limits.handshakes_max = handshakes_max;
         listeners_ = std::make_unique<Listeners>(doors, 1);
         ListenerSettings settings;
         settings.address = "127.0.0.1";
@@ -154,6 +156,17 @@ TEST_F(GreetingAuth, TheDeadlineHoldsForTheWholeExchange) {
     question().answer(auth::Challenge{bytes("two")});
     client->expect_auth(ReasonCode::continue_authentication, "two");
     EXPECT_TRUE(client->next().closed);
+}
+
+TEST_F(GreetingAuth, AnExchangeThatWaitsForTheClientGivesWay) {
+    start(std::chrono::seconds(10), 1);
+    const auto silent = connect("one");
+    question().answer(auth::Challenge{bytes("two")});
+    silent->expect_auth(ReasonCode::continue_authentication, "two");
+    const auto next = connect("three");
+    EXPECT_TRUE(silent->next().closed);
+    question().answer(auth::Challenge{bytes("four")});
+    next->expect_auth(ReasonCode::continue_authentication, "four");
 }
 
 TEST_F(GreetingAuth, AnAnswerMayComeWhenTheListenersHaveStopped) {
