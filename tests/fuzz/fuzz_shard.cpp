@@ -271,7 +271,8 @@ class House {
         wanted.receive_maximum = input_.PickValueInArray<std::uint16_t>({1, 2, 65535});
         wanted.maximum_packet_size =
             input_.PickValueInArray<std::uint32_t>({UINT32_MAX, UINT32_MAX, UINT32_MAX, 10, 30});
-        wanted.topic_alias_maximum = input_.PickValueInArray<std::uint16_t>({0, 1, 10});
+        const auto aliases = input_.PickValueInArray<std::uint16_t>({0, 1, 10});
+        if (wanted.version == Version::v5) wanted.topic_alias_maximum = aliases;  // others cannot ask for any
         if (rarely()) {
             wanted.will = AdmittedWill{core::Message::freeze({.topic = input_.PickValueInArray(topics),
                                                               .qos = pick_qos(),
