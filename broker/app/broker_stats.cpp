@@ -67,8 +67,8 @@ constexpr ShardMetric shard_metrics[] = {
 constexpr const char* drop_names[core::drop_reason_count] = {
     "offline_qos0", "congested_qos0", "queue_full", "expired", "too_large", "refused_by_receiver", "memory"};
 
-constexpr const char* refusal_names[shard::refusal_count] = {"not_authorized", "sys_topic", "topic_bytes",
-                                                             "topic_levels", "subscriptions"};
+constexpr const char* refusal_names[shard::refusal_count] = {
+    "not_authorized", "sys_topic", "topic_bytes", "topic_levels", "subscriptions", "payload_format"};
 
 class Samples {
   public:

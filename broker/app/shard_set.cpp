@@ -1,6 +1,7 @@
 #include "app/shard_set.hpp"
 
 #include <charconv>
+#include <latch>
 
 #include <pthread.h>
 
@@ -70,6 +71,10 @@ void ShardSet::reload(const std::shared_ptr<auth::Authenticator>& authenticator,
 
 void ShardSet::stop() {
     if (threads_.empty()) return;
+    // A will of one shard's client may be for a session of another, so none ends before all have closed.
+    const auto closed = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(shards_.size()));
+    for (const auto& shard : shards_) shard->post_close(closed);
+    closed->wait();
     for (const auto& shard : shards_) shard->post_stop();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();

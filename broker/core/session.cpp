@@ -91,13 +91,15 @@ void Session::send_publish(Inflight& inflight, bool dup, Effects& effects) {
                              .qos = entry.qos,
                              .retain = entry.retain,
                              .dup = dup,
-                             .after_commit = durable() && entry.qos == QoS::exactly_once,
+                             // A repetition is on disk already, and must not leave behind the QoS 1 messages
+                             // that were sent after it [MQTT-4.6.0-1].
+                             .after_commit = durable() && entry.qos == QoS::exactly_once && !dup,
                              .packet_id = inflight.packet_id(),
                              .message = entry.message,
                              .subscription_identifiers = entry.subscription_identifiers});
 }
 
-Session::Offered Session::offer(QueueEntry entry, Now now, Effects& effects, MemoryRoom room) {
+Session::Offered Session::offer(QueueEntry entry, Effects& effects, MemoryRoom room) {
     if (entry.qos == QoS::at_most_once) {
         if (!attached_) {
             effects.drops.push_back({DropReason::offline_qos0});
@@ -109,16 +111,32 @@ Session::Offered Session::offer(QueueEntry entry, Now now, Effects& effects, Mem
                                  .subscription_identifiers = std::move(entry.subscription_identifiers)});
         return Offered::sent;
     }
-    const bool waits =
-        !attached_ || resend_after_load_ || queued_messages() > 0 || inflight_live_ >= send_quota_max_;
+    const bool waits = !attached_ || resend_after_load_ || loading_ || queued_messages() > 0 ||
+                       inflight_live_ >= send_quota_max_;
     if (waits && !make_room(bytes_of(entry), room, effects)) {
         if (bounds_.when_full == WhenFull::reject) return Offered::rejected;
         effects.drops.push_back({full_for(bytes_of(entry)) ? DropReason::queue_full : DropReason::memory, 0});
         return Offered::dropped;
     }
-    enqueue(std::move(entry), waits && room != MemoryRoom::plenty);
-    if (!waits) send_waiting(now, effects);
+    if (waits) {
+        enqueue(std::move(entry), room != MemoryRoom::plenty);
+    } else {
+        // Its delivery begins at once, so that even an expiry interval of 0 has not passed [MQTT-3.3.2-5].
+        if (entry.row != 0) newest_row_in_memory_ = entry.row;
+        start_sending(std::move(entry), effects);
+    }
     return Offered::sent;
+}
+
+void Session::start_sending(QueueEntry entry, Effects& effects) {
+    Inflight inflight;
+    inflight.entry = std::move(entry);
+    inflight.sequence = last_sequence_ = next_sequence();
+    inflight_bytes_ += bytes_of(inflight.entry);
+    ++inflight_live_;
+    inflight_.push_back(std::move(inflight));
+    send_publish(inflight_.back(), false, effects);
+    effects.progress_changed |= durable();
 }
 
 void Session::send_waiting(Now now, Effects& effects) {
@@ -128,14 +146,7 @@ void Session::send_waiting(Now now, Effects& effects) {
         queue_.pop_front();
         queue_bytes_ -= bytes_of(entry);
         if (drop_if_stale(entry, now, effects)) continue;
-        Inflight inflight;
-        inflight.entry = std::move(entry);
-        inflight.sequence = last_sequence_ = next_sequence();
-        inflight_bytes_ += bytes_of(inflight.entry);
-        ++inflight_live_;
-        inflight_.push_back(std::move(inflight));
-        send_publish(inflight_.back(), false, effects);
-        effects.progress_changed |= durable();
+        start_sending(std::move(entry), effects);
     }
     want_load_if_low(effects);
 }

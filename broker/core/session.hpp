@@ -67,7 +67,7 @@ class Session {
     };
     /// A message for this session; `entry.row` is its row when durable() and QoS > 0, else 0. `entry.qos` is
     /// the lower of published and subscribed.
-    Offered offer(QueueEntry entry, Now now, Effects& effects, MemoryRoom room = MemoryRoom::plenty);
+    Offered offer(QueueEntry entry, Effects& effects, MemoryRoom room = MemoryRoom::plenty);
     /// Memory is short: what waits for a detached persistent session is left to the store alone.
     void spill();
     /// Memory is used up: a volatile session that has fallen behind loses the older half of what waits.
@@ -93,7 +93,8 @@ class Session {
     /// The publish was refused (PUBREC with an error): the id is free again [MQTT-4.3.3-9].
     void forget_inbound(wire::PacketId id) { (void)on_pubrel(id); }
     bool has_inbound(wire::PacketId id) const;
-    std::size_t inbound_qos2_count() const { return inbound_.size(); }
+    /// The ids of all not yet released.
+    const std::vector<wire::PacketId>& inbound() const { return inbound_; }
 
     /// A window came back from the store. `exhausted` as in StoreEvents.
     void on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now, Effects& effects);
@@ -146,6 +147,7 @@ class Session {
     };
 
     void send_waiting(Now now, Effects& effects);
+    void start_sending(QueueEntry entry, Effects& effects);
     void send_publish(Inflight& inflight, bool dup, Effects& effects);
     void resend_inflight(Effects& effects);
     void resend_held(Effects& effects);

@@ -56,6 +56,11 @@ Result<shard::Admission, ConnectRefusal> judge_connect(const wire::Connect& conn
         if (const char* why = refuse_will_topic(connect.will->topic, limits))
             return Err{ConnectRefusal{ReasonCode::topic_name_invalid, why}};
     }
+    if (connect.will && connect.will->properties.payload_format_indicator == 1 &&
+        !wire::is_utf8(as_text(connect.will->payload))) {  // [MQTT5 3.1.3.2.3]
+        return Err{ConnectRefusal{ReasonCode::payload_format_invalid,
+                                  "the will is not the UTF-8 that its format indicator says"}};
+    }
     const std::uint32_t wanted = wanted_expiry_s(connect);
     admission.session_expiry_interval_s =
         std::min(wanted, static_cast<std::uint32_t>(limits.session_expiry_max.count()));

@@ -75,6 +75,7 @@ std::string Connection::describe() {
 
 void Connection::open(bool session_present) {
     if (!send_connack(session_present)) return;
+    inbound_before_ = session().inbound();
     core::Effects& effects = shard_.begin_step();
     session().attach(receive_maximum_, shard_.now(), effects);
     shard_.execute(id_, effects);
@@ -109,6 +110,9 @@ bool Connection::send_connack(bool session_present) {
     if (out.size() > packet_bytes_max_) {
         log::warn(fmt::format("{} is disconnected: its Maximum Packet Size of {} is too small for CONNACK",
                               describe(), packet_bytes_max_));
+        out.clear();
+        wire::encode_connack(out, version_, {.code = ReasonCode::packet_too_large, .properties = {}});
+        if (out.size() <= packet_bytes_max_) write(out);
         channel_.close_after_flush();
         leave(Departure::clean);  // it never was connected
         return false;

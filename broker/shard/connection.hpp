@@ -136,6 +136,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void write_answer(Packet packet, const char* why, Encode&& encode);
     // connection_refuse.cpp
     std::optional<Refused> refuse_topic(std::string_view topic) const;
+    static std::optional<Refused> refuse_payload(const wire::Publish& packet);
     std::optional<Refused> refuse_filter(std::string_view filter);
     void note_refusal(const Refused& refused);
     // connection_subscribe.cpp
@@ -184,6 +185,9 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     const bool keep_alive_changed_;            ///< the client asked for another one
     const std::uint32_t packet_bytes_max_;     ///< the client's Maximum Packet Size
     MonoTime last_received_{};
+    /// QoS 2 messages of earlier connections that wait for their PUBREL: the Receive Maximum begins anew with
+    /// each connection [MQTT5 4.9].
+    std::vector<wire::PacketId> inbound_before_;
     TokenBucket rate_;
     Ring<PendingAck> acks_;
     std::uint64_t first_ack_ = 0;                   ///< cookie of acks_.front()

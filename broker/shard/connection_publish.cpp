@@ -23,6 +23,7 @@ Connection::Step Connection::handle_publish(const wire::Frame& frame) {
     if (auto step = resolve_topic(*packet, topic); !step) return step;
     hold_to_rate();
     if (const auto refused = refuse_topic(topic)) return refuse_publish(*packet, *refused);
+    if (const auto refused = refuse_payload(*packet)) return refuse_publish(*packet, *refused);
     const core::MessagePtr message = freeze(*packet, topic);
     hold_to_memory();
     switch (packet->qos) {
@@ -53,10 +54,10 @@ core::MessagePtr Connection::freeze(const wire::Publish& packet, std::string_vie
 
 Connection::Step Connection::check_receive_maximum(const wire::Publish& packet) const {
     if (packet.qos == QoS::at_most_once || !is_v5()) return {};
-    const std::size_t open = publishes_pending_ + shard_.slot(id_).session->inbound_qos2_count();
+    const core::Session& session = *shard_.slot(id_).session;
+    const std::size_t open = publishes_pending_ + session.inbound().size() - inbound_before_.size();
     if (open < receive_maximum_own_) return {};
-    if (packet.qos == QoS::exactly_once && shard_.slot(id_).session->has_inbound(packet.packet_id))
-        return {};  // repeated
+    if (packet.qos == QoS::exactly_once && session.has_inbound(packet.packet_id)) return {};  // repeated
     return Err{WireError{ReasonCode::receive_maximum_exceeded,
                          "more unacknowledged publishes than the Receive Maximum"}};
 }
@@ -148,6 +149,7 @@ Connection::Step Connection::handle_pubrel(const wire::Frame& frame) {
     const auto packet = wire::decode_ack(version_, PacketType::pubrel, frame.body);
     if (!packet) return Err{packet.error()};
     const bool known = session().on_pubrel(packet->packet_id);
+    if (known) std::erase(inbound_before_, packet->packet_id);
     const std::uint64_t cookie = push_ack(PacketType::pubcomp, packet->packet_id);
     ack_at(cookie).code = known || !is_v5() ? ReasonCode::success : ReasonCode::packet_identifier_not_found;
     // The id must be forgotten on disk before the client may use it for another message.

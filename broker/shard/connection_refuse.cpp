@@ -27,6 +27,14 @@ std::optional<Refused> Connection::refuse_topic(std::string_view topic) const {
     return std::nullopt;
 }
 
+std::optional<Refused> Connection::refuse_payload(const wire::Publish& packet) {
+    // [MQTT5 3.3.2.3.2]
+    if (packet.properties.payload_format_indicator != 1 || wire::is_utf8(as_text(packet.payload)))
+        return std::nullopt;
+    return Refused{Refusal::payload_format, ReasonCode::payload_format_invalid,
+                   "the payload is not the UTF-8 that its format indicator says"};
+}
+
 std::optional<Refused> Connection::refuse_filter(std::string_view filter) {
     const Limits& limits = shard_.limits();
     if (filter.size() > limits.topic_bytes_max)
@@ -48,7 +56,7 @@ void Connection::note_refusal(const Refused& refused) {
     if (refused.reason == Refusal::not_authorized) shard_.counters().not_authorized.add();
     static log::RateLimit limits[refusal_count] = {log::RateLimit(10'000), log::RateLimit(10'000),
                                                    log::RateLimit(10'000), log::RateLimit(10'000),
-                                                   log::RateLimit(10'000)};
+                                                   log::RateLimit(10'000), log::RateLimit(10'000)};
     std::uint64_t suppressed = 0;
     if (!limits[index].allow(shard_.now().mono.time_since_epoch().count(), suppressed)) return;
     log::warn(fmt::format("{} is refused something: {} ({}; {} more such refusals before)", describe(),

@@ -81,6 +81,10 @@ Connection::Step Connection::handle_unsubscribe(const wire::Frame& frame) {
     SubscribeWork& work = *ack_at(cookie).work;
     with_ticket(cookie, [&](TicketId ticket) {
         for (const std::string_view filter : packet->filters) {
+            if (!wire::is_topic_filter(filter) || !wire::parse_share(filter).valid) {
+                work.codes.push_back(ReasonCode::topic_filter_invalid);
+                continue;
+            }
             const bool existed = shard_.unsubscribe(id_, filter);
             work.codes.push_back(existed ? ReasonCode::success : ReasonCode::no_subscription_existed);
         }

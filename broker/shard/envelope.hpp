@@ -1,5 +1,7 @@
 #pragma once
 /// The full list of what may cross threads towards a shard.
+#include <latch>
+#include <memory>
 #include <variant>
 
 #include "auth/auth.hpp"
@@ -76,12 +78,16 @@ struct Reload {
 };
 /// Are you there? The shard raises its `pings` counter.
 struct Ping {};
+/// End all connections; `done` is told when what follows from that (wills) is on its way to the other shards.
+struct Close {
+    std::shared_ptr<std::latch> done;
+};
 struct Stop {};
 
 }  // namespace mail
 
 using Envelope = std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver,
                               mail::Answer, mail::Publish, mail::GroupNews, mail::Committed,
-                              mail::QueueLoaded, mail::Reload, mail::Ping, mail::Stop>;
+                              mail::QueueLoaded, mail::Reload, mail::Ping, mail::Close, mail::Stop>;
 
 }  // namespace sluice::shard

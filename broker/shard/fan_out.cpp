@@ -140,7 +140,7 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
     if (durable) entry.row = row;
 
     core::Effects& effects = begin_step();
-    const auto offered = s.session->offer(std::move(entry), now(), effects, memory_room());
+    const auto offered = s.session->offer(std::move(entry), effects, memory_room());
     if (offered == core::Session::Offered::rejected) {
         passage.worst = std::max(passage.worst, ReasonCode::quota_exceeded);
         counters_.rejected.add();
@@ -189,25 +189,42 @@ void Shard::execute(core::SubscriberId id, core::Effects& effects) {
     sends.swap(effects.sends);
     step_open_ = false;
 
+    send_all(id, sends);
+    settle_unsendable();
+    for (const auto& [ticket, code] : upstream_answers) tickets_.answer(ticket, code, true);
+    if (effects_.sends.capacity() == 0) {
+        sends.clear();
+        effects_.sends.swap(sends);  // keep the memory for the next step
+    }
+}
+
+void Shard::send_all(core::SubscriberId id, std::vector<core::Send>& sends) {
+    Slot& s = slots_[id];
     std::vector<core::Send> gated;
     for (core::Send& send : sends) {
-        if (send.after_commit) {
+        // What waits for the disk must not be overtaken by what was published after it, whatever its QoS.
+        const bool behind = (s.gated > 0 || !gated.empty()) && send.qos != QoS::at_most_once;
+        if (send.after_commit || behind) {
             gated.push_back(std::move(send));
         } else {
             deliver(id, send);
         }
     }
-    if (!gated.empty()) {
-        // The link may be another one by then: what is in flight is repeated for that one anyway.
-        after_commit([this, id, generation = s.generation, waiting = std::move(gated)] {
-            if (slots_[id].generation != generation) return;
-            for (const core::Send& send : waiting) deliver(id, send);
-        });
-    }
-    for (const auto& [ticket, code] : upstream_answers) tickets_.answer(ticket, code, true);
-    if (effects_.sends.capacity() == 0) {
-        sends.clear();
-        effects_.sends.swap(sends);  // keep the memory for the next step
+    if (gated.empty()) return;
+    const bool must_wait = in_commit() || s.gated > 0;
+    ++s.gated;
+    // The link may be another one by then: what is in flight is repeated for that one anyway.
+    auto run = [this, id, generation = s.generation, waiting = std::move(gated)] {
+        if (slots_[id].generation != generation) return;
+        --slots_[id].gated;
+        for (const core::Send& send : waiting) deliver(id, send);
+        settle_unsendable();
+    };
+    if (must_wait) {
+        // Not in a commit of its own: behind the last one, for which the others wait as well.
+        deferred_.push_back({in_commit() ? next_turn() : turn_, std::move(run)});
+    } else {
+        run();
     }
 }
 
@@ -232,12 +249,23 @@ void Shard::deliver(core::SubscriberId id, const core::Send& send) {
                 counters_.drops[static_cast<std::size_t>(DropReason::too_large)].add();
                 break;
             }
-            core::Effects& effects = begin_step();
-            s.session->on_unsendable(send.packet_id, now(), effects);
-            execute(id, effects);
+            unsendable_.emplace_back(id, send.packet_id);
             break;
         }
     }
+}
+
+void Shard::settle_unsendable() {
+    if (settling_unsendable_) return;
+    settling_unsendable_ = true;
+    while (!unsendable_.empty()) {
+        const auto [id, packet_id] = unsendable_.front();
+        unsendable_.pop_front();
+        core::Effects& effects = begin_step();
+        slots_[id].session->on_unsendable(packet_id, now(), effects);
+        execute(id, effects);
+    }
+    settling_unsendable_ = false;
 }
 
 std::vector<std::pair<TicketId, ReasonCode>> Shard::take_upstream_waits(Slot& s,

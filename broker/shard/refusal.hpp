@@ -9,12 +9,13 @@ namespace sluice::shard {
 
 enum class Refusal : std::uint8_t {
     not_authorized,
-    sys_topic,      ///< only the broker publishes below $SYS/
-    topic_bytes,    ///< limits.topic_bytes_max
-    topic_levels,   ///< limits.topic_levels_max
-    subscriptions,  ///< limits.subscriptions_max
+    sys_topic,       ///< only the broker publishes below $SYS/
+    topic_bytes,     ///< limits.topic_bytes_max
+    topic_levels,    ///< limits.topic_levels_max
+    subscriptions,   ///< limits.subscriptions_max
+    payload_format,  ///< not the UTF-8 that its Payload Format Indicator says
 };
-constexpr std::size_t refusal_count = 5;
+constexpr std::size_t refusal_count = 6;
 
 struct Refused {
     Refusal reason{};

@@ -160,6 +160,7 @@ void Shard::enter(Admission admission) {
     const SubscriberId id = session_for(admission, session_present);
     Slot& s = slots_[id];
     ++s.generation;
+    s.gated = 0;
     s.user_name = admission.user_name;
     s.expiry_interval_s = admission.session_expiry_interval_s;
     s.will = std::move(admission.will);
@@ -200,6 +201,7 @@ void Shard::depart(SubscriberId id, Departure how) {
     if (how == Departure::shutdown) s.link->end(ReasonCode::server_shutting_down);
     graveyard_.push_back(std::move(s.link));
     ++s.generation;
+    s.gated = 0;
     s.session->detach();
     if (s.shares > 0) refresh_member(id);
     if (s.lane) return;
@@ -315,7 +317,7 @@ void Shard::send_retained(SubscriberId id, std::string_view filter,
         if (durable) entry.row = ++row_counter_ * 256 + index_;
         const core::RowId row = entry.row;
         core::Effects& effects = begin_step();
-        const auto offered = s.session->offer(std::move(entry), now(), effects, memory_room());
+        const auto offered = s.session->offer(std::move(entry), effects, memory_room());
         if (durable && offered == core::Session::Offered::sent)
             batch_.emplace_back(core::AppendMessage{row, message, {target}});
         execute(id, effects);

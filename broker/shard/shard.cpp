@@ -179,6 +179,11 @@ void Shard::open_mail(mail::Ping&) {
     counters_.pings.add();
 }
 
+void Shard::open_mail(mail::Close& letter) {
+    stop_all();
+    closed_ = std::move(letter.done);
+}
+
 void Shard::open_mail(mail::Stop&) {
     stop_all();
     stopping_ = true;
@@ -245,6 +250,7 @@ void Shard::end_turn() {
     }
     if (groups_.has_news()) announce_groups(0);
     for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i]->post_all(outgoing_[i]);
+    if (closed_) std::exchange(closed_, nullptr)->count_down();
     graveyard_.clear();
     counters_.turns.add();
     if (now_read_) {  // else nothing happened in it that needed the time

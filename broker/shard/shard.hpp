@@ -62,6 +62,9 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// One turn with what is ready now, on the caller's thread, instead of run(): for tests that decide
     /// themselves what happens when. False: nothing was ready.
     bool run_ready();
+    /// Any thread: ends all connections; counts `done` down when their wills are on their way to the other
+    /// shards, which must still run then.
+    void post_close(std::shared_ptr<std::latch> done) { mailbox_.post(mail::Close{std::move(done)}); }
     /// Any thread: ends all connections, leaves what must be remembered with the store, makes run() return.
     void post_stop();
 
@@ -191,6 +194,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void open_mail(mail::QueueLoaded& letter);
     void open_mail(mail::Reload& letter);
     void open_mail(mail::Ping& letter);
+    void open_mail(mail::Close& letter);
     void open_mail(mail::Stop& letter);
     void arm_timer();
     void fire_timers();
@@ -230,7 +234,12 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// Who waited for what this step settled, and what they are to be told.
     static std::vector<std::pair<TicketId, wire::ReasonCode>> take_upstream_waits(
         Slot& slot, const core::Effects& effects);
+    /// Now, or what must not leave before the commit, and all behind it, after that.
+    void send_all(core::SubscriberId id, std::vector<core::Send>& sends);
     void deliver(core::SubscriberId id, const core::Send& send);
+    /// Tells sessions what could not be sent. Their next messages may be as large: one after the other and
+    /// behind those that are already on their way, never nested.
+    void settle_unsendable();
 
     // shared.cpp: shared subscriptions
     /// Into the tree or the groups, by the filter's form, and out of them.
@@ -321,6 +330,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
 
     // The turn.
     bool stopping_ = false;
+    std::shared_ptr<std::latch> closed_;  ///< waited for since post_close()
     bool now_read_ = false;
     Now now_{};
     store::TurnNumber turn_ = 0;  ///< the last one posted to the store
@@ -335,6 +345,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     std::vector<std::unique_ptr<Link>> graveyard_;
     core::Effects effects_;
     bool step_open_ = false;
+    std::deque<std::pair<core::SubscriberId, wire::PacketId>> unsendable_;
+    bool settling_unsendable_ = false;
     std::vector<Match> matches_;
 
     TakeoverDamper damper_;

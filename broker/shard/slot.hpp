@@ -38,6 +38,7 @@ struct Slot {
     std::unique_ptr<LaneSlot> lane;
     std::uint32_t shares = 0;  ///< shared subscriptions among them
     core::RowId last_row = 0;  ///< the newest one that it was a receiver of
+    std::uint32_t gated = 0;   ///< runs of sends to this link that wait for a commit
     bool progress_dirty = false;
     bool link_dirty = false;
 };

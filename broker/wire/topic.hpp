@@ -10,6 +10,9 @@ constexpr std::size_t topic_bytes_max = 65535;
 /// UTF-8 as MQTT wants it: well formed, no U+0000, no surrogates [MQTT-1.5.4-1, -2].
 bool is_mqtt_utf8(std::string_view text);
 
+/// Well-formed UTF-8, U+0000 included: what a payload may be whose format indicator is 1 [MQTT5 3.3.2.3.2].
+bool is_utf8(std::string_view text);
+
 /// A topic that may be published to: 1 to 65535 bytes, no '+' or '#', no U+0000 [MQTT-4.7.0-1, 4.7.3-1, -2,
 /// -3].
 bool is_topic_name(std::string_view topic);

@@ -41,17 +41,15 @@ bool is_plain_word(const std::uint8_t* p) {
     return ((word | (word - ones)) & highs) == 0;
 }
 
-}  // namespace
-
-bool is_mqtt_utf8(std::string_view text) {
+bool is_well_formed(std::string_view text, bool may_have_null) {
     const std::uint8_t* p = as_bytes(text).data();
     std::size_t left = text.size();
     while (left != 0) {
         std::size_t size = 1;
         if (left >= 8 && is_plain_word(p)) {
             size = 8;
-        } else if (*p == 0) {  // [MQTT-1.5.4-2]
-            return false;
+        } else if (*p == 0) {
+            if (!may_have_null) return false;
         } else if (*p >= 0x80) {
             size = sequence_bytes(p, left);  // a byte order mark is text like any other [MQTT-1.5.4-3]
             if (size == 0) return false;
@@ -60,6 +58,16 @@ bool is_mqtt_utf8(std::string_view text) {
         left -= size;
     }
     return true;
+}
+
+}  // namespace
+
+bool is_mqtt_utf8(std::string_view text) {
+    return is_well_formed(text, false);  // [MQTT-1.5.4-2]
+}
+
+bool is_utf8(std::string_view text) {
+    return is_well_formed(text, true);
 }
 
 }  // namespace sluice::wire

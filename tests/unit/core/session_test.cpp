@@ -46,7 +46,7 @@ class SessionTest : public testing::Test {
             entry.row = ++row_;
             disk_.push_back(entry);
         }
-        return session.offer(std::move(entry), at(now_ms_), effects_);
+        return session.offer(std::move(entry), effects_);
     }
     Texts take() {
         Texts all = texts(effects_);
@@ -56,7 +56,6 @@ class SessionTest : public testing::Test {
 
     Effects effects_;
     RowId row_ = 0;
-    std::int64_t now_ms_ = 0;
     std::deque<QueueEntry> disk_;
 };
 
@@ -338,6 +337,30 @@ TEST_F(SessionTest, InboundQoS2IsNewOnceUntilReleased_MQTT_4_3_3_10) {
     EXPECT_TRUE(session.on_pubrel(5));
     EXPECT_FALSE(session.on_pubrel(5));
     EXPECT_TRUE(session.on_publish_qos2(5));
+}
+
+TEST_F(SessionTest, RepeatsBothQoSInOneOrderWithoutWaitingForTheDisk_MQTT_4_6_0_1) {
+    Session session(7, {});
+    session.attach(10, at(0), effects_);
+    offer(session, "a", QoS::exactly_once);
+    offer(session, "b", QoS::at_least_once);
+    offer(session, "c", QoS::exactly_once);
+    take();
+    session.detach();
+    session.attach(10, at(0), effects_);
+    for (const Send& send : effects_.sends) EXPECT_FALSE(send.after_commit) << text(send);
+    EXPECT_EQ(take(), (Texts{"a:1d", "b:2d", "c:3d"}));
+}
+
+TEST_F(SessionTest, AnExpiryIntervalOfZeroHasNotPassedForWhomItCanBeSentToAtOnce_MQTT_3_3_2_5) {
+    Session session(7, {});
+    session.attach(1, at(0), effects_);
+    offer(session, "now", QoS::at_least_once, 0);
+    offer(session, "later", QoS::at_least_once, 0);
+    offer(session, "end");
+    EXPECT_EQ(take(), (Texts{"now:1"}));
+    ASSERT_TRUE(session.on_puback(1, at(0), effects_).ok());
+    EXPECT_EQ(take(), (Texts{"end:2"}));
 }
 
 TEST_F(SessionTest, WhatCannotBeSentCountsAsDone_MQTT_3_1_2_25) {

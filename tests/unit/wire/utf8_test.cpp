@@ -41,6 +41,13 @@ TEST(Utf8, RefusesOverlongForms) {
     }
 }
 
+TEST(Utf8, APayloadMayHoldNullButNothingElseThatIsIllFormed) {
+    EXPECT_TRUE(is_utf8(std::string("a\0b", 3)));
+    EXPECT_TRUE(is_utf8(""));
+    EXPECT_FALSE(is_utf8("\xff"));
+    EXPECT_FALSE(is_utf8("\xed\xa0\x80"));
+}
+
 TEST(Utf8, KeepsTheByteOrderMark_MQTT_1_5_4_3) {
     EXPECT_TRUE(is_mqtt_utf8("\xEF\xBB\xBF"));
     EXPECT_TRUE(is_mqtt_utf8("a\xEF\xBB\xBF"));
