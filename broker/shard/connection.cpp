@@ -75,6 +75,7 @@ std::string Connection::describe() {
 
 void Connection::open(bool session_present) {
     if (!send_connack(session_present)) return;
+    answered_ = true;
     inbound_before_ = session().inbound();
     core::Effects& effects = shard_.begin_step();
     session().attach(receive_maximum_, shard_.now(), effects);
@@ -110,9 +111,6 @@ bool Connection::send_connack(bool session_present) {
     if (out.size() > packet_bytes_max_) {
         log::warn(fmt::format("{} is disconnected: its Maximum Packet Size of {} is too small for CONNACK",
                               describe(), packet_bytes_max_));
-        out.clear();
-        wire::encode_connack(out, version_, {.code = ReasonCode::packet_too_large, .properties = {}});
-        if (out.size() <= packet_bytes_max_) write(out);
         channel_.close_after_flush();
         leave(Departure::clean);  // it never was connected
         return false;
@@ -205,11 +203,14 @@ void Connection::end(ReasonCode reason) {
     if (gone_) return;
     gone_ = true;
     cancel_tickets();
-    if (is_v5()) {
-        ByteBuffer& out = scratch();
+    ByteBuffer& out = scratch();
+    if (!answered_) {
+        // No DISCONNECT before CONNACK [MQTT-3.14.0-1], and none of the reasons is one for CONNACK.
+        wire::encode_connack(out, version_, {.code = ReasonCode::server_unavailable, .properties = {}});
+    } else if (is_v5()) {
         wire::encode_disconnect(out, version_, {.code = reason});
-        if (out.size() <= packet_bytes_max_) channel_.send(out);
     }
+    if (out.size() <= packet_bytes_max_) channel_.send(out);
     channel_.close_after_flush();
 }
 

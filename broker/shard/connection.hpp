@@ -172,6 +172,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     const bool session_expiry_changed_;
     const bool request_problem_information_;
     bool gone_ = false;                  ///< the session is not ours any more; nothing may be sent or handled
+    bool answered_ = false;              ///< CONNACK is out
     bool unsendable_ = false;            ///< an answer was larger than the client takes
     std::uint8_t pauses_ = 0;            ///< of Pause
     std::uint32_t pending_counted_ = 0;  ///< bytes of frames_ that memory_gauge knows of

@@ -245,7 +245,7 @@ class SessionEndTest : public SessionTest {
         entry.qos = qos;
         entry.share = Share("$share/g/t");
         if (session.durable()) entry.row = ++row_;
-        (void)session.offer(std::move(entry), at(0), effects_);
+        (void)session.offer(std::move(entry), effects_);
     }
     static Texts payloads(const Session::Leftovers& left) {
         Texts all;
@@ -411,7 +411,7 @@ TEST_F(SessionTest, WhenMemoryIsTightAPersistentQueueStaysInTheStore) {
         entry.message = message(payload);
         entry.row = ++row_;
         disk_.push_back(entry);
-        return session.offer(entry, at(0), effects_, MemoryRoom::tight);
+        return session.offer(entry, effects_, MemoryRoom::tight);
     };
     offer_tight("a");  // may be sent at once
     offer_tight("b");
@@ -434,7 +434,7 @@ TEST_F(SessionTest, WithoutMemoryAVolatileQueueDoesNotGrow) {
         const auto offer_without = [&](std::string_view payload) {
             QueueEntry entry;
             entry.message = message(payload);
-            if (session.offer(entry, at(0), effects_, MemoryRoom::none) != Session::Offered::sent) ++refused;
+            if (session.offer(entry, effects_, MemoryRoom::none) != Session::Offered::sent) ++refused;
         };
         for (const char* p : {"a", "b", "c", "d"}) offer_without(p);
         EXPECT_EQ(session.queued_messages(), 1U);
