@@ -63,10 +63,12 @@ inline constexpr std::string_view packet_names[] = {
     "",          "connect", "connack",     "publish",  "puback",  "pubrec",   "pubrel",     "pubcomp",
     "subscribe", "suback",  "unsubscribe", "unsuback", "pingreq", "pingresp", "disconnect", "auth"};
 
+/// Bytes as the vectors say them: text, {"repeat": ["x", 1000]}, or {"hex": "00ff"}.
+ByteBuffer data_of(const Json& value);
+
 /// `packet` has one key, the packet's name. `level` is the connection's protocol level: 3, 4 or 5. Properties
 /// are an object, or a list of [name, value] pairs where their order or repetition matters; a payload is
-/// text,
-/// {"repeat": ["x", 1000]}, or {"hex": "00ff"}.
+/// as data_of() takes it.
 ByteBuffer encode_packet(int level, const Json& packet);
 
 /// The packet at the front of `bytes`, and how long it is; nothing while it is incomplete. Throws Mismatch

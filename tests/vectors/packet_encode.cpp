@@ -24,19 +24,6 @@ void put_varint(ByteBuffer& out, std::uint64_t value) {
     } while (value != 0);
 }
 
-ByteBuffer data_of(const Json& value) {
-    ByteBuffer out;
-    if (value.is_string()) {
-        append(out, as_bytes(value.get_ref<const std::string&>()));
-    } else if (value.contains("hex")) {
-        out = hex(value.at("hex").get<std::string>());
-    } else {
-        const ByteBuffer unit = data_of(value.at("repeat").at(0));
-        for (int i = value.at("repeat").at(1); i > 0; --i) append(out, unit);
-    }
-    return out;
-}
-
 void put_data(ByteBuffer& out, const Json& value) {
     const ByteBuffer data = data_of(value);
     put_u16(out, data.size());
@@ -146,6 +133,19 @@ ByteBuffer coded_body(int level, const Json& p, bool with_id) {
 }
 
 }  // namespace
+
+ByteBuffer data_of(const Json& value) {
+    ByteBuffer out;
+    if (value.is_string()) {
+        append(out, as_bytes(value.get_ref<const std::string&>()));
+    } else if (value.contains("hex")) {
+        out = hex(value.at("hex").get<std::string>());
+    } else {
+        const ByteBuffer unit = data_of(value.at("repeat").at(0));
+        for (int i = value.at("repeat").at(1); i > 0; --i) append(out, unit);
+    }
+    return out;
+}
 
 ByteBuffer encode_packet(int level, const Json& packet) {
     if (packet.size() != 1) throw Mismatch("vector: a packet has one name: " + packet.dump());

@@ -126,6 +126,7 @@ Json Player::resolve(const Json& value) const {
 
 ByteBuffer Player::bytes_of(Peer& to, const Json& what) {
     if (what.is_string()) return hex(what.get<std::string>());
+    if (what.contains("repeat")) return data_of(what);  // a part of a packet
     Json packet = resolve(what);
     if (packet.contains("connect")) {
         to.level = packet.at("connect").value("level", level_);
