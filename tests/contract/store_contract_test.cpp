@@ -4,84 +4,14 @@
 
 #include <thread>
 
+#include "store_fixture.hpp"
 #include "store_script.hpp"
-#include "store_support.hpp"
 
 namespace sluice::store::testing {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-enum class Kind { memory, sqlite_commit, sqlite_interval };
-
-class StoreContract : public ::testing::TestWithParam<Kind> {
-  protected:
-    void SetUp() override { begin(); }
-    void TearDown() override {
-        if (store_) store_->stop();
-    }
-
-    void begin() {
-        if (!store_) store_ = make();
-        auto opened = store_->open();
-        ASSERT_TRUE(opened.ok()) << opened.error();
-        recovered_ = std::move(opened).value();
-        EXPECT_THAT(recovered_.damage, IsEmpty());
-        observer_ = std::make_unique<Observer>();
-        store_->start(*observer_);
-        turn_ = 0;
-    }
-    /// As after a restart of the process; the store in memory lives in its object.
-    void reopen() {
-        store_->stop();
-        if (GetParam() != Kind::memory) store_.reset();
-        begin();
-    }
-    void post(Batch entries) { store_->post_batch(0, ++turn_, std::move(entries)); }
-    void post_and_wait(Batch entries) {
-        post(std::move(entries));
-        ASSERT_TRUE(observer_->wait_committed(0, turn_));
-    }
-    Loaded load(SessionKey session, RowId after = 0, std::size_t messages_max = 100,
-                std::size_t bytes_max = 1 << 20) {
-        store_->post_load_queue(0, session, after, messages_max, bytes_max);
-        return observer_->next_loaded();
-    }
-    static std::vector<RowId> rows(const Loaded& loaded) {
-        std::vector<RowId> out;
-        for (const auto& entry : loaded.entries) out.push_back(entry.row);
-        return out;
-    }
-    const RecoveredSession& recovered(SessionKey key) {
-        for (const auto& session : recovered_.sessions)
-            if (session.record.key == key) return session;
-        ADD_FAILURE() << "session " << key << " is gone";
-        static const RecoveredSession none;
-        return none;
-    }
-
-    TempDir dir_;
-    std::unique_ptr<Observer> observer_;
-    std::unique_ptr<Store> store_;
-    Recovered recovered_;
-    TurnNumber turn_ = 0;
-    std::chrono::milliseconds window_{5};
-
-  private:
-    std::unique_ptr<Store> make() const {
-        if (GetParam() == Kind::memory) return make_memory_store();
-        StoreSettings settings;
-        settings.data_dir = dir_.path();
-        settings.durability.window = window_;
-        settings.durability.mode =
-            GetParam() == Kind::sqlite_commit ? DurabilityMode::commit : DurabilityMode::interval;
-        settings.reserve_bytes = 0;
-        return make_sqlite_store(settings);
-    }
-};
-
-constexpr SessionKey s1 = session_key(1), s2 = session_key(2), s3 = session_key(3);
 
 TEST_P(StoreContract, a_new_store_is_empty) {
     EXPECT_THAT(recovered_.sessions, IsEmpty());
@@ -318,43 +248,6 @@ TEST_P(StoreContract, subscriptions_are_kept_replaced_and_removed) {
     expect_same(model, recovered_);
 }
 
-TEST_P(StoreContract, the_retained_message_of_a_topic_is_replaced_or_cleared) {
-    Model model;
-    for (const Batch& entries :
-         {batch(core::SetRetained{message("a", "1")}, core::SetRetained{message("b", "1")},
-                core::SetRetained{message("c", "1")}),
-          batch(core::SetRetained{message("a", "2")}, core::ClearRetained{"b"}, core::ClearRetained{"never"}),
-          batch(core::ClearRetained{"c"}, core::SetRetained{message("c", "3")},
-                core::SetRetained{message("d", "1")}, core::ClearRetained{"d"})}) {
-        model.apply(entries);
-        post_and_wait(entries);
-    }
-    reopen();
-    expect_same(model, recovered_);
-    EXPECT_EQ(recovered_.retained.size(), 2U);
-}
-
-// Two shards: one clears what has expired, the other has set the topic anew and was first, or comes later.
-TEST_P(StoreContract, an_expired_retained_message_is_cleared_only_if_it_is_still_the_one) {
-    const auto old_a = message("a", "old"), old_b = message("b", "old"), old_c = message("c", "old");
-    const auto old_d = message("d", "old"), old_e = message("e", "old");
-    Model model;
-    for (const Batch& entries :
-         {batch(core::SetRetained{old_a}, core::SetRetained{old_b}, core::SetRetained{old_c},
-                core::SetRetained{old_d}),
-          batch(core::ClearRetained{"a", old_a}, core::ClearRetained{"never", old_a}),
-          batch(core::SetRetained{message("b", "new")}), batch(core::ClearRetained{"b", old_b}),
-          batch(core::SetRetained{message("c", "new")}, core::ClearRetained{"c", old_c},
-                core::ClearRetained{"d", old_d}, core::SetRetained{message("d", "new")},
-                core::SetRetained{old_e}, core::ClearRetained{"e", old_e})}) {
-        model.apply(entries);
-        post_and_wait(entries);
-    }
-    reopen();
-    expect_same(model, recovered_);
-    EXPECT_EQ(recovered_.retained.size(), 3U);
-}
-
 TEST_P(StoreContract, rows_of_several_shards_come_in_the_order_of_their_numbers) {
     // A session whose home changed has rows of both shards in one block of counters.
     post_and_wait(batch(save_session(s1), append(row_id(1, 3), "1", {target(s1)}),
@@ -410,12 +303,7 @@ TEST_P(StoreContract, a_random_life_with_restarts_agrees_with_the_model) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, StoreContract,
-                         ::testing::Values(Kind::memory, Kind::sqlite_commit, Kind::sqlite_interval),
-                         [](const auto& param) -> std::string {
-                             if (param.param == Kind::memory) return "memory";
-                             return param.param == Kind::sqlite_commit ? "sqlite_commit" : "sqlite_interval";
-                         });
+INSTANTIATE_TEST_SUITE_P(Stores, StoreContract, every_kind, name_of_kind);
 
 }  // namespace
 }  // namespace sluice::store::testing
