@@ -55,10 +55,10 @@ void Greeting::start() {
     deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
         const auto self = weak.lock();
         if (error || !self || !self->self_) return;
-        self->turn_away(TurnedAway::connect_timeout,
-                        fmt::format("{} within {} s",
-                                    self->exchange_ ? "its authentication did not end" : "no CONNECT",
-                                    self->doors_->limits.connect_timeout.count()));
+        self->turn_away(
+            TurnedAway::connect_timeout,
+            fmt::format("{} within {} s", self->exchange_ ? "its authentication did not end" : "no CONNECT",
+                        self->doors_->limits.connect_timeout.count()));
     });
     channel_.start(*this);
 }
@@ -176,8 +176,10 @@ void Greeting::on_authenticated(const Result<auth::Principal, auth::Refusal>& an
             will.properties.will_delay_interval_s.value_or(0)};
     }
     if (doors_->inlets->connections() >= doors_->limits.connections_max) {
-        return refuse(admission_.version, ReasonCode::server_busy, "limits.connections_max is reached",
-                      "the server has as many clients as it may have");
+        const bool elsewhere = !doors_->limits.server_reference.empty();
+        return refuse(admission_.version,
+                      elsewhere ? ReasonCode::use_another_server : ReasonCode::server_busy,
+                      "limits.connections_max is reached", "the server has as many clients as it may have");
     }
     hand_over();
 }
@@ -204,6 +206,8 @@ void Greeting::refuse(Version version, ReasonCode code, const std::string& why, 
         wire::Connack connack{.session_present = false, .code = code, .properties = {}};  // [MQTT-3.2.2-6]
         if (!reason.empty()) connack.properties.reason_string = reason;
         if (reason.empty() && is_about_its_packet(code)) connack.properties.reason_string = why;
+        if (code == ReasonCode::use_another_server)
+            connack.properties.server_reference = doors_->limits.server_reference;
         ByteBuffer out;
         wire::encode_connack(out, version, connack);
         if (out.size() > admission_.maximum_packet_size) {  // [MQTT-3.2.2-19]

@@ -2,6 +2,7 @@
 // shards.
 #include <algorithm>
 
+#include "shard/loss_log.hpp"
 #include "shard/shard.hpp"
 
 namespace sluice::shard {
@@ -53,6 +54,7 @@ void Shard::retain(const core::MessagePtr& message) {
     // What is there may be replaced or cleared.
     if (memory_level() == MemoryWatch::Level::full && !parts_.retained->find(message->topic())) {
         counters_.rejected.add();
+        log_not_retained("limits.memory_max is reached", now().mono);
         return;
     }
     switch (parts_.retained->set(message)) {
@@ -67,6 +69,7 @@ void Shard::retain(const core::MessagePtr& message) {
             break;
         case Change::refused_full:
             counters_.rejected.add();
+            log_not_retained("limits.retained_messages_max is reached", now().mono);
             break;
     }
 }
@@ -144,6 +147,7 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
     if (offered == core::Session::Offered::rejected) {
         passage.worst = std::max(passage.worst, ReasonCode::quota_exceeded);
         counters_.rejected.add();
+        log_rejected(s.client_id, now().mono);
     }
     if (durable && offered == core::Session::Offered::sent) {
         // Before the effects: what is settled at once must have been appended first.
@@ -180,7 +184,7 @@ void Shard::execute(core::SubscriberId id, core::Effects& effects) {
         loads_.push_back(id);
     }
     for (const core::Drop& drop : effects.drops) {
-        counters_.drops[static_cast<std::size_t>(drop.reason)].add();
+        note_drop(s, drop.reason);
         if (s.lane && s.link) s.link->on_drop(drop.reason);
     }
     std::vector<std::pair<TicketId, ReasonCode>> upstream_answers;
@@ -228,6 +232,11 @@ void Shard::send_all(core::SubscriberId id, std::vector<core::Send>& sends) {
     }
 }
 
+void Shard::note_drop(const Slot& s, DropReason reason) {
+    counters_.drops[static_cast<std::size_t>(reason)].add();
+    log_drop(reason, s.client_id, now().mono);
+}
+
 void Shard::deliver(core::SubscriberId id, const core::Send& send) {
     Slot& s = slots_[id];
     if (!s.link) return;
@@ -239,14 +248,14 @@ void Shard::deliver(core::SubscriberId id, const core::Send& send) {
             counters_.publish_bytes_sent.add(send.message->payload().size());
             break;
         case Link::Delivered::congested:
-            counters_.drops[static_cast<std::size_t>(DropReason::congested_qos0)].add();
+            note_drop(s, DropReason::congested_qos0);
             break;
         case Link::Delivered::no_memory:
-            counters_.drops[static_cast<std::size_t>(DropReason::memory)].add();
+            note_drop(s, DropReason::memory);
             break;
         case Link::Delivered::too_large: {
             if (send.packet_id == 0) {
-                counters_.drops[static_cast<std::size_t>(DropReason::too_large)].add();
+                note_drop(s, DropReason::too_large);
                 break;
             }
             unsendable_.emplace_back(id, send.packet_id);

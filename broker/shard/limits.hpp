@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/settings.hpp"
 
@@ -14,6 +15,7 @@ enum class QueueFull : std::uint8_t { drop_oldest, drop_newest, reject };
 struct Limits {
     std::uint32_t packet_bytes_max = 1 << 20;  ///< announced as Maximum Packet Size; up to 256 MiB - 1
     std::uint32_t connections_max = 10000;
+    std::string server_reference;  ///< told to those who come above connections_max; empty: nothing
     std::uint32_t connections_per_address_max = 0;  ///< from accept on; 0: no limit
     std::uint32_t handshakes_max = 1000;            ///< connections that have not been let in yet
     std::uint32_t queue_messages_max = 100000;      ///< per session

@@ -240,6 +240,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// Tells sessions what could not be sent. Their next messages may be as large: one after the other and
     /// behind those that are already on their way, never nested.
     void settle_unsendable();
+    void note_drop(const Slot& slot, core::DropReason reason);
 
     // shared.cpp: shared subscriptions
     /// Into the tree or the groups, by the filter's form, and out of them.
