@@ -98,11 +98,7 @@ void Door::greet(net::Channel::Socket socket) {
         return refuse(TurnedAway::address_full,
                       "its address has as many connections as limits.connections_per_address_max allows");
     }
-    if (const auto full = make_room()) {
-        return refuse(*full, *full == TurnedAway::descriptors
-                                 ? no_descriptors
-                                 : "limits.handshakes_max newcomers wait for their passwords to be checked");
-    }
+    if (!make_room()) return refuse(TurnedAway::descriptors, no_descriptors);
     channel.hold(std::move(lease));
     auto greeting = std::make_shared<Greeting>(context, house_.doorkeeping(), settings_, std::move(channel));
     greeting->take(lobby.newcomers.enter(greeting));
@@ -115,18 +111,14 @@ bool Door::may_introduce(const net::PeerIdentity& peer) const {
                                   [&](const auto& network) { return network.contains(*peer.ip); });
 }
 
-std::optional<TurnedAway> Door::make_room() {
+bool Door::make_room() {
     Lobby& lobby = this->lobby();
-    const std::size_t handshakes_max = house_.doorkeeping()->limits.handshakes_max;
-    // The one who comes in is counted already.
-    const bool too_many_sockets = lobby.counts->total() > lobby.sockets_max;
-    if (too_many_sockets && !push_out_oldest(TurnedAway::descriptors, no_descriptors))
-        return TurnedAway::descriptors;
-    while (lobby.newcomers.size() >= handshakes_max) {
-        if (!push_out_oldest(TurnedAway::newcomers_full, "it gives way to others (limits.handshakes_max)"))
-            return TurnedAway::newcomers_full;
+    while (lobby.newcomers.owing() >= house_.doorkeeping()->limits.handshakes_max &&
+           push_out_oldest(TurnedAway::newcomers_full, "it gives way to others (limits.handshakes_max)")) {
     }
-    return std::nullopt;
+    // The one who comes in is counted already.
+    return lobby.counts->total() <= lobby.sockets_max ||
+           push_out_oldest(TurnedAway::descriptors, no_descriptors);
 }
 
 bool Door::push_out_oldest(TurnedAway why, const std::string& what) {

@@ -37,8 +37,8 @@ class Door {
     net::Filters make_filters();
     void greet(net::Channel::Socket socket);
     bool may_introduce(const net::PeerIdentity& peer) const;
-    /// Pushes others out where there are too many; why there is no room when nobody can be.
-    std::optional<TurnedAway> make_room();
+    /// Pushes others out where there are too many; false when the process is full of clients.
+    bool make_room();
     bool push_out_oldest(TurnedAway why, const std::string& what);
     void rest(const boost::system::error_code& error);
     Lobby& lobby() { return *house_.doorkeeping()->lobby; }

@@ -46,6 +46,11 @@ std::size_t Newcomers::size() const {
     return waiting_.size() + settled_.size();
 }
 
+std::size_t Newcomers::owing() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size();
+}
+
 std::vector<std::shared_ptr<Greeting>> Newcomers::all() const {
     const std::lock_guard lock(mutex_);
     std::vector<std::shared_ptr<Greeting>> out;

@@ -40,6 +40,8 @@ class Newcomers {
     /// The oldest that owes us something, which does not count any more; null when there is none.
     std::shared_ptr<Greeting> push_out_oldest();
     std::size_t size() const;
+    /// Those that are not settled; the others are as many as may wait for a password check.
+    std::size_t owing() const;
     std::vector<std::shared_ptr<Greeting>> all() const;
 
   private:

@@ -49,9 +49,9 @@ std::span<const SettingRow> limits_rows() {
         {"handshakes_max",
          integer,
          "1000",
-         "Connections that have not been let in yet: TLS handshake, CONNECT or authentication under way. For "
-         "each further one the oldest is closed that still owes us something, so that many that say nothing "
-         "cannot keep a client out.",
+         "Connections that have not been let in yet and still owe us something, from the first byte of a TLS "
+         "handshake to the last one of CONNECT. For each further one the oldest is closed, so that many that "
+         "say nothing cannot keep a client out.",
          bind_setting<&Limits::handshakes_max>,
          1,
          1'000'000,

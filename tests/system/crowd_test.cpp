@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "tests/support/sluiced_process.hpp"
+#include "tests/system/byte_client.hpp"
 #include "tests/system/mosquitto.hpp"
-#include "tests/system/raw_client.hpp"
 
 namespace sluice::test {
 namespace {
@@ -55,7 +55,7 @@ class Crowd {
     }
 
   private:
-    std::vector<RawClient> members_;
+    std::vector<ByteClient> members_;
     std::atomic<bool> over_{false};
     std::thread trickle_;
 };

@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "tests/support/sluiced_process.hpp"
+#include "tests/system/byte_client.hpp"
 #include "tests/system/mosquitto.hpp"
-#include "tests/system/raw_client.hpp"
 
 namespace sluice::test {
 namespace {
@@ -40,15 +40,15 @@ const std::string binary_header =
 
 TEST_F(Doors, proxy_header_of_either_version_names_the_client) {
     start(proxied);
-    RawClient text(broker_.port());
+    ByteClient text(broker_.port());
     text.send("PROXY TCP4 192.0.2.7 198.51.100.1 51234 1883\r\n" + connect_packet("one"));
     EXPECT_TRUE(is_let_in(text));
     expect_log("client 'one' connected from 192.0.2.7:51234");
-    RawClient binary(broker_.port());
+    ByteClient binary(broker_.port());
     binary.send(binary_header + connect_packet("two"));
     EXPECT_TRUE(is_let_in(binary));
     expect_log("client 'two' connected from 203.0.113.9:8000");
-    RawClient unknown(broker_.port());
+    ByteClient unknown(broker_.port());
     for (const char byte : "PROXY UNKNOWN\r\n" + connect_packet("three")) unknown.send({&byte, 1});
     EXPECT_TRUE(is_let_in(unknown));
     expect_log("client 'three' connected from 127.0.0.1:");
@@ -56,11 +56,11 @@ TEST_F(Doors, proxy_header_of_either_version_names_the_client) {
 
 TEST_F(Doors, without_a_proxy_header_nobody_comes_in) {
     start(proxied);
-    RawClient direct(broker_.port());
+    ByteClient direct(broker_.port());
     direct.send(connect_packet("direct"));
     EXPECT_TRUE(direct.closed_by_peer());
     expect_log("PROXY header: there is none (MQTT sent without a proxy");
-    RawClient malformed(broker_.port());
+    ByteClient malformed(broker_.port());
     malformed.send("PROXY TCP4 192.0.2.7\r\n");
     EXPECT_TRUE(malformed.closed_by_peer());
     expect_log("PROXY header: the line has not two addresses");
@@ -69,7 +69,7 @@ TEST_F(Doors, without_a_proxy_header_nobody_comes_in) {
 
 TEST_F(Doors, only_the_proxies_that_are_named_may_connect) {
     start(proxied + "proxy_from = [\"192.0.2.0/24\", \"::1\"]\n");
-    RawClient stranger(broker_.port());
+    ByteClient stranger(broker_.port());
     EXPECT_TRUE(stranger.closed_by_peer());
     expect_log("it is not in `proxy_from`");
 }
@@ -79,7 +79,7 @@ TEST_F(Doors, address_in_the_proxy_header_counts) {
     const auto from = [](const std::string& address, const std::string& id) {
         return "PROXY TCP4 " + address + " 198.51.100.1 51234 1883\r\n" + connect_packet(id);
     };
-    RawClient one(broker_.port()), two(broker_.port()), three(broker_.port()), other(broker_.port());
+    ByteClient one(broker_.port()), two(broker_.port()), three(broker_.port()), other(broker_.port());
     one.send(from("192.0.2.7", "one"));
     EXPECT_TRUE(is_let_in(one));
     two.send(from("192.0.2.7", "two"));
@@ -94,15 +94,15 @@ TEST_F(Doors, address_in_the_proxy_header_counts) {
 TEST_F(Doors, place_of_an_address_is_free_again_when_its_connection_ends) {
     start(tcp, "[limits]\nconnections_per_address_max = 1\n");
     for (int round = 0; round < 3; ++round) {
-        const auto deadline = std::chrono::steady_clock::now() + RawClient::patience;
+        const auto deadline = std::chrono::steady_clock::now() + ByteClient::patience;
         bool in = false;
         // The broker learns of the end of the one before in its own time.
         while (!in && std::chrono::steady_clock::now() < deadline) {
-            RawClient client(broker_.port());
+            ByteClient client(broker_.port());
             client.send(connect_packet("one"));
             in = is_let_in(client);
             if (!in) continue;
-            RawClient second(broker_.port());
+            ByteClient second(broker_.port());
             EXPECT_TRUE(second.closed_by_peer());
         }
         EXPECT_TRUE(in) << round;
@@ -129,7 +129,7 @@ TEST_F(Doors, web_page_of_another_origin_is_refused) {
           std::pair{upgrade("https://evil.example"), "403"}, std::pair{upgrade("null"), "403"},
           std::pair{upgrade("", "/elsewhere"), "404"},
           std::pair{"GET /mqtt HTTP/1.1\r\nHost: x\r\n\r\n"s, "426"}, std::pair{"nonsense\r\n\r\n"s, ""}}) {
-        RawClient client(broker_.port());
+        ByteClient client(broker_.port());
         client.send(request);
         if (*status != '\0') {
             EXPECT_THAT(client.read_through("\r\n\r\n"), StartsWith("HTTP/1.1 "s + status)) << request;
@@ -143,7 +143,7 @@ TEST_F(Doors, web_page_of_another_origin_is_refused) {
 
 TEST_F(Doors, mqtt_over_websocket_in_frames_of_any_shape) {
     start(tcp + "transport = \"websocket\"\n");
-    RawClient client(broker_.port());
+    ByteClient client(broker_.port());
     const std::string connect = connect_packet("web");
     // Two packets in three fragments, with a ping between them.
     client.send(upgrade("") + frame(0x02, connect.substr(0, 3)) + frame(0x89, "?") +
@@ -188,7 +188,7 @@ TEST_F(Doors, refused_stranger_learns_nothing) {
     ASSERT_TRUE(broker_.start("[broker]\ndata_dir = \"data\"\n[[listener]]\n" + tcp +
                               "[auth]\npassword_file = \"passwd\"\n"))
         << broker_.log();
-    RawClient client(broker_.port());
+    ByteClient client(broker_.port());
     client.send(connect_packet("a", "nobody", "guess"));
     std::string answer;
     EXPECT_TRUE(client.closed_by_peer(&answer));
@@ -197,18 +197,18 @@ TEST_F(Doors, refused_stranger_learns_nothing) {
 
 TEST_F(Doors, fight_over_a_client_id_is_told_and_slowed) {
     start(tcp);
-    std::vector<RawClient> fighters;
+    std::vector<ByteClient> fighters;
     for (int i = 0; i < 6; ++i) {
         fighters.emplace_back(broker_.port());
         fighters.back().send(connect_packet("same"));
         ASSERT_TRUE(is_let_in(fighters.back())) << i;
     }
     EXPECT_THAT(broker_.log(), Not(HasSubstr("fight over this client id")));
-    RawClient newcomer(broker_.port());
+    ByteClient newcomer(broker_.port());
     const auto started = std::chrono::steady_clock::now();
     newcomer.send(connect_packet("same"));
     expect_log("fight over this client id; the newcomer 127.0.0.1:");
-    RawClient bystander(broker_.port());
+    ByteClient bystander(broker_.port());
     bystander.send(connect_packet("other"));
     EXPECT_TRUE(is_let_in(bystander));
     EXPECT_TRUE(is_let_in(newcomer));

@@ -32,6 +32,7 @@ TEST(Newcomers, WhoWaitsForUsStays) {
         const auto place_b = newcomers.enter(b.greeting);
         place_a.settle();
         EXPECT_EQ(newcomers.size(), 2U);
+        EXPECT_EQ(newcomers.owing(), 1U);
         EXPECT_EQ(newcomers.all().size(), 2U);
         EXPECT_EQ(newcomers.push_out_oldest(), b.greeting);
         EXPECT_EQ(newcomers.push_out_oldest(), nullptr);

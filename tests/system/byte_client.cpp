@@ -1,4 +1,4 @@
-#include "tests/system/raw_client.hpp"
+#include "tests/system/byte_client.hpp"
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 
 namespace sluice::test {
 
-RawClient::RawClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+ByteClient::ByteClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -20,20 +20,20 @@ RawClient::RawClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM
         ::close(std::exchange(socket_, -1));
 }
 
-RawClient& RawClient::operator=(RawClient&& other) noexcept {
+ByteClient& ByteClient::operator=(ByteClient&& other) noexcept {
     std::swap(socket_, other.socket_);
     return *this;
 }
 
-RawClient::~RawClient() {
+ByteClient::~ByteClient() {
     if (socket_ >= 0) ::close(socket_);
 }
 
-void RawClient::send(std::string_view bytes) {
+void ByteClient::send(std::string_view bytes) {
     (void)!::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
 }
 
-std::string RawClient::read(std::size_t bytes) {
+std::string ByteClient::read(std::size_t bytes) {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     std::string out;
     while (out.size() < bytes) {
@@ -49,7 +49,7 @@ std::string RawClient::read(std::size_t bytes) {
     return out;
 }
 
-std::string RawClient::read_through(std::string_view end) {
+std::string ByteClient::read_through(std::string_view end) {
     std::string out;
     while (out.find(end) == std::string::npos) {
         const std::string byte = read(1);
@@ -59,7 +59,7 @@ std::string RawClient::read_through(std::string_view end) {
     return out;
 }
 
-bool RawClient::closed_by_peer(std::string* rest) {
+bool ByteClient::closed_by_peer(std::string* rest) {
     for (;;) {
         pollfd look{socket_, POLLIN, 0};
         if (::poll(&look, 1, static_cast<int>(patience.count())) <= 0) return false;
@@ -82,7 +82,7 @@ std::string connect_packet(const std::string& client_id, const std::string& user
     return std::string(as_text(out));
 }
 
-bool is_let_in(RawClient& client) {
+bool is_let_in(ByteClient& client) {
     const std::string head = client.read(4);
     return head.size() == 4 && head[0] == 0x20 && head[3] == 0;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/// RawClient: bytes to and from the broker, for what stands in front of MQTT and for what is no MQTT at all.
+/// ByteClient: bytes to and from the broker, for what stands in front of MQTT and for what is no MQTT at all.
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -8,16 +8,16 @@
 
 namespace sluice::test {
 
-class RawClient {
+class ByteClient {
   public:
     static constexpr std::chrono::milliseconds patience{20'000};
 
-    RawClient() = default;
+    ByteClient() = default;
     /// TCP to 127.0.0.1.
-    explicit RawClient(std::uint16_t port);
-    RawClient(RawClient&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
-    RawClient& operator=(RawClient&& other) noexcept;
-    ~RawClient();
+    explicit ByteClient(std::uint16_t port);
+    ByteClient(ByteClient&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
+    ByteClient& operator=(ByteClient&& other) noexcept;
+    ~ByteClient();
 
     bool connected() const { return socket_ >= 0; }
     int descriptor() const { return socket_; }
@@ -37,6 +37,6 @@ class RawClient {
 std::string connect_packet(const std::string& client_id, const std::string& user = "",
                            const std::string& password = "");
 /// The first four bytes of a CONNACK of MQTT 5 that lets in; 0x20 0x.. 0x00 0x00.
-bool is_let_in(RawClient& client);
+bool is_let_in(ByteClient& client);
 
 }  // namespace sluice::test
