@@ -21,6 +21,11 @@ std::size_t core_count() {
 
 }  // namespace
 
+Wiring::Wiring(Config config, const ModuleSource& modules)
+    : config_(std::move(config)),
+      modules_(modules),
+      sys_("sluice version " SLUICE_VERSION, Now::read().mono) {}
+
 Wiring::~Wiring() {
     stop();
 }

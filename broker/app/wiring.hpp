@@ -17,7 +17,7 @@ namespace sluice::app {
 
 class Wiring {
   public:
-    Wiring(Config config, const ModuleSource& modules) : config_(std::move(config)), modules_(modules) {}
+    Wiring(Config config, const ModuleSource& modules);
     ~Wiring();
 
     /// Opens store, files and sockets and starts all threads; returns when the broker serves. The error is
@@ -61,7 +61,7 @@ class Wiring {
     std::unique_ptr<ShardSet> shards_;
     std::vector<std::unique_ptr<bridge::BridgeRunner>> bridges_;
     std::unique_ptr<BrokerStats> stats_;
-    SysTopics sys_{"sluice version " SLUICE_VERSION, Now::read().mono};
+    SysTopics sys_;
     std::unique_ptr<listener::Listeners> listeners_;
     std::unique_ptr<admin::HttpServer> admin_;
 };

@@ -53,11 +53,11 @@ class RawClient {
             pollfd one{fd_, POLLIN, 0};
             if (::poll(&one, 1, 20'000) != 1) {
                 ADD_FAILURE() << "nothing came";
-                return {.closed = true};
+                return {true, {}, {}};
             }
             std::uint8_t buffer[4096];
             const ssize_t bytes = ::recv(fd_, buffer, sizeof buffer, 0);
-            if (bytes <= 0) return {.closed = true};
+            if (bytes <= 0) return {true, {}, {}};
             received_.insert(received_.end(), buffer, buffer + bytes);
         }
     }
