@@ -13,7 +13,7 @@ namespace sluice::shard {
 class TakeoverDamper {
   public:
     /// So many at once are free, and one more after each of these times.
-    static constexpr int free_takeovers = 5;
+    static constexpr int free_takeovers = 20;
     static constexpr Millis one_more_after{5'000};
     /// Beyond, each waits so much longer than the last one did.
     static constexpr Millis delay_step{1'000};
