@@ -243,6 +243,7 @@ void Connection::fail(const WireError& error) {
 void Connection::on_closed(const std::string& why) {
     if (gone_) return;
     log::debug(fmt::format("{} went away: {}", describe(), why));
+    feed_held();
     leave(Departure::with_will);
 }
 

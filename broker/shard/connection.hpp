@@ -93,8 +93,12 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void pause(Pause why);
     void resume(Pause why);
     void release(Pause why);
+    /// Reads on, when there is no reason left not to.
+    void listen();
+    /// What was read before the connection went, and was held: too late to slow anybody down.
+    void feed_held();
     /// Not even what has been read already is handled.
-    bool is_held() const { return (pauses_ & ~static_cast<unsigned>(Pause::acks)) != 0; }
+    bool is_held() const { return !holds_ended_ && (pauses_ & ~static_cast<unsigned>(Pause::acks)) != 0; }
     void hold_to_rate();
     void hold_to_memory();
     void count_pending();
@@ -174,6 +178,8 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     bool gone_ = false;                  ///< the session is not ours any more; nothing may be sent or handled
     bool answered_ = false;              ///< CONNACK is out
     bool unsendable_ = false;            ///< an answer was larger than the client takes
+    bool feeding_ = false;               ///< inside feed()
+    bool holds_ended_ = false;           ///< the client is not to be slowed any more: its connection is gone
     std::uint8_t pauses_ = 0;            ///< of Pause
     std::uint32_t pending_counted_ = 0;  ///< bytes of frames_ that memory_gauge knows of
     std::uint8_t reliefs_stuck_ = 0;

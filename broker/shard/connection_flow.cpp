@@ -42,17 +42,31 @@ void Connection::on_bytes(Bytes plain) {
 void Connection::feed(Bytes plain) {
     std::optional<WireError> error;
     bool whole_packet = false;
+    feeding_ = true;
     const auto cut = frames_.feed(plain, [&](const wire::Frame& frame) {
         whole_packet = true;
         shard_.counters().packets_received.add();
         if (const Step step = handle(frame); !step) error = step.error();
         return !error && !gone_ && !is_held();
     });
+    feeding_ = false;
     if (whole_packet || plain.size() >= lively_bytes) last_received_ = shard_.now().mono;
     if (!cut && !error) error = cut.error();
     if (error) fail(*error);
     if (!gone_ && acks_.size() >= acks_waiting_max) pause(Pause::acks);
     count_pending();
+    listen();
+}
+
+void Connection::feed_held() {
+    // An exception has ended a feed(): what is kept has been handled in part.
+    if (feeding_) return;
+    holds_ended_ = true;
+    try {
+        feed({});
+    } catch (const std::exception& e) {
+        log::error(fmt::format("{} had more to say: {}", describe(), e.what()));
+    }
 }
 
 void Connection::count_pending() {
@@ -67,8 +81,13 @@ Connection::~Connection() {
 }
 
 void Connection::pause(Pause why) {
-    if (pauses_ == 0) channel_.pause_reading();
+    channel_.pause_reading();
     pauses_ |= static_cast<std::uint8_t>(why);
+}
+
+void Connection::listen() {
+    // What has come is handled before more is asked for, or the end of the connection overtakes it.
+    if (pauses_ == 0 && !feeding_ && !gone_) channel_.resume_reading();
 }
 
 void Connection::resume(Pause why) {
@@ -77,7 +96,7 @@ void Connection::resume(Pause why) {
     pauses_ = static_cast<std::uint8_t>(pauses_ & ~bit);
     // What it sent meanwhile is still to be read: silence was ours.
     last_received_ = shard_.now().mono;
-    if (pauses_ == 0) channel_.resume_reading();
+    listen();
 }
 
 void Connection::on_acks_left() {
@@ -86,7 +105,7 @@ void Connection::on_acks_left() {
 
 void Connection::hold_to_rate() {
     const std::uint32_t per_second = shard_.limits().publish_rate_max;
-    if (per_second == 0) return;
+    if (per_second == 0 || holds_ended_) return;
     const Millis wait = rate_.take(shard_.now().mono, per_second);
     if (wait.count() == 0) return;
     shard_.counters().publishers_paced.add();
@@ -103,7 +122,7 @@ void Connection::hold_to_rate() {
 }
 
 void Connection::hold_to_memory() {
-    if (gone_ || shard_.memory_level() != MemoryWatch::Level::full) return;
+    if (gone_ || holds_ended_ || shard_.memory_level() != MemoryWatch::Level::full) return;
     pause(Pause::memory);
     shard_.hold_for_memory(id_);
 }
@@ -140,9 +159,12 @@ void Connection::on_rate_due() {
 }
 
 void Connection::release(Pause why) {
-    if (gone_ || (pauses_ & static_cast<std::uint8_t>(why)) == 0) return;
-    resume(why);
-    // Packets that came in the same read as the one that was too many.
+    const auto bit = static_cast<std::uint8_t>(why);
+    if (gone_ || (pauses_ & bit) == 0) return;
+    pauses_ = static_cast<std::uint8_t>(pauses_ & ~bit);
+    last_received_ = shard_.now().mono;
+    // Packets that came in the same read as the one that was too many. They may be too many again, so nothing
+    // is read before.
     if (!is_held()) feed({});
 }
 

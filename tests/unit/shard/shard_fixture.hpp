@@ -88,9 +88,12 @@ class Peer {
   public:
     static constexpr std::chrono::seconds patience{30};
 
+    /// `all_it_says`, when not empty, has come before the shard looks for the first time, and so has the end
+    /// behind it.
     explicit Peer(
         Shard& shard, std::string client_id,
-        const std::function<void(Admission&)>& change = [](Admission&) {}) {
+        const std::function<void(Admission&)>& change = [](Admission&) {},
+        const ByteBuffer& all_it_says = {}) {
         int fds[2] = {-1, -1};
         EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
         fd_ = fds[0];
@@ -99,6 +102,10 @@ class Peer {
         admission.channel.fd = fds[1];
         admission.client_id = std::move(client_id);
         change(admission);
+        if (!all_it_says.empty()) {
+            EXPECT_TRUE(send(all_it_says));
+            EXPECT_EQ(::shutdown(fd_, SHUT_WR), 0);
+        }
         shard.post_admission(std::move(admission));
         EXPECT_EQ(next(), wire::PacketType::connack);
     }
