@@ -187,15 +187,13 @@ void Shard::execute(core::SubscriberId id, core::Effects& effects) {
         note_drop(s, drop.reason);
         if (s.lane && s.link) s.link->on_drop(drop.reason);
     }
-    std::vector<std::pair<TicketId, ReasonCode>> upstream_answers;
-    if (s.lane && s.lane->ack_upstream) upstream_answers = take_upstream_waits(s, effects);
+    if (s.lane && s.lane->ack_upstream) take_upstream_waits(s, effects);
     std::vector<core::Send> sends;
     sends.swap(effects.sends);
     step_open_ = false;
 
     send_all(id, sends);
     settle_unsendable();
-    for (const auto& [ticket, code] : upstream_answers) tickets_.answer(ticket, code, true);
     if (effects_.sends.capacity() == 0) {
         sends.clear();
         effects_.sends.swap(sends);  // keep the memory for the next step
@@ -277,18 +275,15 @@ void Shard::settle_unsendable() {
     settling_unsendable_ = false;
 }
 
-std::vector<std::pair<TicketId, ReasonCode>> Shard::take_upstream_waits(Slot& s,
-                                                                        const core::Effects& effects) {
-    std::vector<std::pair<TicketId, ReasonCode>> answers;
+void Shard::take_upstream_waits(Slot& s, const core::Effects& effects) {
     for (const core::SettleMessage& settled : effects.settled) {
         const auto it = s.lane->waiting.find(settled.row);
         if (it == s.lane->waiting.end()) continue;
         const bool dropped = std::any_of(effects.drops.begin(), effects.drops.end(),
                                          [&](const core::Drop& drop) { return drop.row == settled.row; });
-        answers.emplace_back(it->second.ticket, dropped ? ReasonCode::quota_exceeded : ReasonCode::success);
+        answer_soon(it->second.ticket, dropped ? ReasonCode::quota_exceeded : ReasonCode::success);
         s.lane->waiting.erase(it);
     }
-    return answers;
 }
 
 bool Shard::may(auth::Action action, const Slot& s, std::string_view topic) const {

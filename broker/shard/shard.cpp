@@ -232,8 +232,7 @@ void Shard::tick_lanes() {
         // A publisher does not wait for an upstream for ever; the message itself stays in the spool.
         std::erase_if(s.lane->waiting, [this](const auto& row_and_wait) {
             if (now().mono - row_and_wait.second.since < parts_.limits.upstream_ack_timeout) return false;
-            tickets_.answer(row_and_wait.second.ticket, wire::ReasonCode::implementation_specific_error,
-                            true);
+            answer_soon(row_and_wait.second.ticket, wire::ReasonCode::implementation_specific_error);
             return true;
         });
     }
@@ -242,9 +241,10 @@ void Shard::tick_lanes() {
 void Shard::end_turn() {
     if (now_read_ && memory_.level() != MemoryWatch::Level::plenty) relieve_memory();
     while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || !loads_.empty() ||
-           !leaving_loads_.empty()) {
-        // A flush may find a client gone, which publishes its will: that belongs into the next round, not to
-        // nobody.
+           !leaving_loads_.empty() || !due_answers_.empty()) {
+        // An answer or a flush may find a client gone, which publishes its will: that belongs into the next
+        // round, not to nobody.
+        give_due_answers();
         post_ledger();
         flush_links();
     }
@@ -267,6 +267,14 @@ void Shard::end_turn() {
         }
     }
     now_read_ = false;
+}
+
+void Shard::give_due_answers() {
+    while (!due_answers_.empty()) {
+        const auto [ticket, code] = due_answers_.front();
+        due_answers_.pop_front();
+        tickets_.answer(ticket, code, true);
+    }
 }
 
 void Shard::post_ledger() {

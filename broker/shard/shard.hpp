@@ -216,6 +216,10 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void end_turn();
     void post_ledger();
     void flush_links();
+    /// The end of a wait that is found inside a step, or while something is walked through: who hears it may
+    /// end its session, whose will is published at once. So it is told at the end of the turn.
+    void answer_soon(TicketId ticket, wire::ReasonCode code) { due_answers_.emplace_back(ticket, code); }
+    void give_due_answers();
     bool in_commit() const { return !batch_.empty() || any_progress_dirty_; }
     store::TurnNumber next_turn() const { return turn_ + 1; }
     /// Runs now, or after the commit when this turn has written to the ledger.
@@ -231,9 +235,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// No more receivers for its row; the next one gets another.
     void close_row(Passage& passage);
     void retain(const core::MessagePtr& message);
-    /// Who waited for what this step settled, and what they are to be told.
-    static std::vector<std::pair<TicketId, wire::ReasonCode>> take_upstream_waits(
-        Slot& slot, const core::Effects& effects);
+    /// Who waited for what this step settled is told, soon.
+    void take_upstream_waits(Slot& slot, const core::Effects& effects);
     /// Now, or what must not leave before the commit, and all behind it, after that.
     void send_all(core::SubscriberId id, std::vector<core::Send>& sends);
     void deliver(core::SubscriberId id, const core::Send& send);
@@ -342,6 +345,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     std::vector<core::SubscriberId> loads_;
     std::vector<std::vector<Envelope>> outgoing_;  ///< by shard
     std::deque<HeldTicket> held_tickets_;
+    std::deque<std::pair<TicketId, wire::ReasonCode>> due_answers_;
     std::deque<Deferred> deferred_;
     std::vector<std::unique_ptr<Link>> graveyard_;
     core::Effects effects_;
