@@ -14,7 +14,7 @@ namespace sluice::listener {
 enum class TurnedAway : std::uint8_t {
     not_a_proxy,      ///< not in listener.proxy_from
     address_full,     ///< limits.connections_per_address_max
-    newcomers_full,   ///< limits.handshakes_max: the oldest gives way to the newest
+    newcomers_full,   ///< limits.handshakes_max, or too much is kept for newcomers: somebody gives way
     descriptors,      ///< the process may open no more files
     connect_timeout,  ///< limits.connect_timeout
     broke_off,        ///< the connection ended: by the peer, or by a fault in TLS, WebSocket or PROXY header

@@ -1,6 +1,8 @@
 #include "listener/greeting.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
@@ -33,6 +35,12 @@ bool is_about_its_packet(ReasonCode code) {
             return false;
     }
 }
+
+// Of all newcomers together: unfinished packets, wills and passwords of those that are judged. Unless a
+// single packet may be larger: it must find room when nobody else wants any.
+constexpr std::size_t kept_bytes_max = 16U << 20;
+// Client id, user name and password are texts of up to 64 KiB each.
+constexpr std::size_t kept_besides_packet = 256U << 10;
 
 }  // namespace
 
@@ -112,15 +120,69 @@ bool Greeting::take_packet(Bytes plain) {
         }
         return false;  // what follows the last of ours is the shard's to read
     });
-    if (cut || taken) return taken;
+    if (taken) return true;
+    if (cut) {
+        if (!is_awaited_type()) {
+            refuse_other_packet();
+            return true;
+        }
+        return !note_kept_bytes();
+    }
     refuse(exchange_ ? Version::v5 : Version::v3_1_1, cut.error().code, cut.error().what);
     return true;
 }
 
-void Greeting::handle_first_packet(const wire::Frame& frame) {
-    if (frame.type != PacketType::connect) {  // [MQTT-3.1.0-1]
+// Known from its first byte: nothing is kept of what would be refused anyway.
+bool Greeting::is_awaited_type() const {
+    const Bytes begun = frames_.pending();
+    if (begun.empty()) return true;
+    const auto type = static_cast<PacketType>(begun[0] >> 4);
+    if (!exchange_) return type == PacketType::connect;
+    return type == PacketType::auth || type == PacketType::disconnect;
+}
+
+void Greeting::refuse_other_packet() {
+    if (!exchange_)  // [MQTT-3.1.0-1]
         return turn_away(TurnedAway::no_connect, "the first packet is not CONNECT");
+    refuse(Version::v5, ReasonCode::protocol_error,  // [MQTT-3.1.2-30]
+           "before CONNACK only AUTH and DISCONNECT may come");
+}
+
+bool Greeting::note_kept_bytes() {
+    const std::size_t most = std::max(kept_bytes_max, doors_->limits.packet_bytes_max + kept_besides_packet);
+    Newcomers& newcomers = doors_->lobby->newcomers;
+    place_.keep_bytes(frames_.pending().size() + connect_body_.size() + credential_bytes_);
+    bool pushed_out = false;
+    while (!pushed_out && newcomers.kept_bytes() > most) {
+        const auto largest = newcomers.push_out_largest();
+        if (!largest) break;  // all that is left is judged already
+        pushed_out = largest.get() == this;
+        boost::asio::post(largest->context(), [largest] {
+            largest->turn_away(TurnedAway::newcomers_full,
+                               "it gives way: too much is kept for clients that are not let in yet");
+        });
     }
+    return !pushed_out && newcomers.kept_bytes() <= most;
+}
+
+void Greeting::keep_only_will(const wire::Connect& connect) {
+    ByteBuffer body;
+    if (connect.will) {
+        wire::Connect lean;
+        lean.version = connect.version;
+        lean.clean_start = connect.clean_start;
+        lean.client_id = connect.client_id;
+        lean.will = connect.will;
+        ByteBuffer packet;
+        wire::encode_connect(packet, lean);
+        const auto frame = wire::cut_frame(packet, SIZE_MAX, connect.version);
+        body.assign((*frame)->body.begin(), (*frame)->body.end());
+    }
+    connect_body_.swap(body);
+}
+
+void Greeting::handle_first_packet(const wire::Frame& frame) {
+    if (frame.type != PacketType::connect) return refuse_other_packet();
     channel_.pause_reading();
     connect_body_.assign(frame.body.begin(), frame.body.end());
     const auto connect = wire::decode_connect(connect_body_);
@@ -151,7 +213,14 @@ void Greeting::ask_who(const wire::Connect& connect) {
     if (connect.password) credentials.password = std::string(as_text(*connect.password));
     credentials.anonymous_allowed = listener_.anonymous;
     credentials.certificate_name = certificate_name();
+    credential_bytes_ = credentials.client_id.size() + credentials.user_name.value_or("").size() +
+                        credentials.password.value_or("").size();
+    keep_only_will(connect);
     place_.settle();
+    if (!note_kept_bytes()) {
+        return refuse(admission_.version, ReasonCode::server_busy,
+                      "too much is kept for clients that are not let in yet");
+    }
     doors_->authenticator->authenticate(
         credentials, [this, self = shared_from_this()](Result<auth::Principal, auth::Refusal> answer) {
             // It may come on the thread that hashes passwords.
@@ -164,8 +233,8 @@ void Greeting::ask_who(const wire::Connect& connect) {
 void Greeting::on_authenticated(const Result<auth::Principal, auth::Refusal>& answer) {
     if (!answer) return refuse(admission_.version, answer.error().code, answer.error().why);
     admission_.user_name = answer->user_name;
-    const auto connect = wire::decode_connect(connect_body_);
-    if (connect->will) {
+    if (!connect_body_.empty()) {  // there is a will
+        const auto connect = wire::decode_connect(connect_body_);
         const wire::Will& will = *connect->will;
         if (!doors_->authorizer->allows(auth::Action::publish, admission_.user_name, admission_.client_id,
                                         will.topic)) {

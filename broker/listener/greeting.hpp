@@ -48,7 +48,15 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
 
     /// At most one packet; false when there is none yet.
     bool take_packet(Bytes plain);
+    /// Whether what has begun to come may be what we wait for.
+    bool is_awaited_type() const;
+    void refuse_other_packet();
     void handle_first_packet(const wire::Frame& frame);
+    /// Counts what is kept for us, and pushes others out (or us) where all newcomers together have too much.
+    /// False when there is no room for us.
+    bool note_kept_bytes();
+    /// What is needed of CONNECT once the password is checked; `connect` is not valid any more.
+    void keep_only_will(const wire::Connect& connect);
     void ask_who(const wire::Connect& connect);
     /// What the listener's TLS proved, where it decides about names.
     std::optional<std::string> certificate_name() const;
@@ -75,7 +83,8 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     boost::asio::steady_timer deadline_;
     shard::Admission admission_;
     std::unique_ptr<auth::AuthExchange> exchange_;  ///< null: user name and password, or neither
-    ByteBuffer connect_body_;  ///< kept while the password is checked: the will is frozen afterwards
+    ByteBuffer connect_body_;  ///< the will alone while the password is checked, to be frozen afterwards
+    std::size_t credential_bytes_ = 0;
     std::shared_ptr<Greeting> self_;
 };
 

@@ -23,6 +23,8 @@ void Greeting::begin_exchange(const wire::Connect& connect) {
     }
     // Its place is not settled: it still owes us packets, and gives way when too many do.
     take_exchange_step(connect.properties.authentication_data);
+    keep_only_will(connect);
+    (void)note_kept_bytes();
 }
 
 void Greeting::handle_exchange_packet(const wire::Frame& frame) {
@@ -35,8 +37,7 @@ void Greeting::handle_exchange_packet(const wire::Frame& frame) {
         return finish();
     }
     const auto fail = [this](const wire::WireError& error) { refuse(Version::v5, error.code, error.what); };
-    if (frame.type != PacketType::auth)  // [MQTT-3.1.2-30]
-        return fail({ReasonCode::protocol_error, "before CONNACK only AUTH and DISCONNECT may come"});
+    if (frame.type != PacketType::auth) return refuse_other_packet();
     const auto packet = wire::decode_auth(Version::v5, frame.body);
     if (!packet) return fail(packet.error());
     if (packet->code != ReasonCode::continue_authentication)  // [MQTT-4.12.0-3]

@@ -1,5 +1,7 @@
 #include "listener/newcomers.hpp"
 
+#include <algorithm>
+
 namespace sluice::listener {
 
 Newcomers::Place& Newcomers::Place::operator=(Place&& other) noexcept {
@@ -12,7 +14,21 @@ Newcomers::Place& Newcomers::Place::operator=(Place&& other) noexcept {
 Newcomers::Place::~Place() {
     if (of_ == nullptr) return;
     const std::lock_guard lock(of_->mutex_);
-    (settled_ ? of_->settled_ : of_->waiting_).erase(number_);
+    Entries& mine = settled_ ? of_->settled_ : of_->waiting_;
+    const auto entry = mine.find(number_);
+    if (entry == mine.end()) return;  // pushed out already
+    of_->kept_bytes_ -= entry->second.bytes;
+    mine.erase(entry);
+}
+
+void Newcomers::Place::keep_bytes(std::size_t bytes) {
+    if (of_ == nullptr) return;
+    const std::lock_guard lock(of_->mutex_);
+    Entries& mine = settled_ ? of_->settled_ : of_->waiting_;
+    const auto entry = mine.find(number_);
+    if (entry == mine.end()) return;  // pushed out already
+    of_->kept_bytes_ += bytes - entry->second.bytes;
+    entry->second.bytes = bytes;
 }
 
 void Newcomers::Place::settle() {
@@ -27,18 +43,39 @@ void Newcomers::Place::settle() {
 Newcomers::Place Newcomers::enter(std::weak_ptr<Greeting> newcomer) {
     const std::lock_guard lock(mutex_);
     const std::uint64_t number = next_number_++;
-    waiting_.emplace(number, std::move(newcomer));
+    waiting_.emplace(number, Entry{std::move(newcomer)});
     return {*this, number};
 }
 
 std::shared_ptr<Greeting> Newcomers::push_out_oldest() {
     const std::lock_guard lock(mutex_);
     while (!waiting_.empty()) {
-        auto oldest = waiting_.begin()->second.lock();
-        waiting_.erase(waiting_.begin());
-        if (oldest) return oldest;
+        if (auto oldest = take_out(waiting_.begin(), waiting_)) return oldest;
     }
     return nullptr;
+}
+
+std::shared_ptr<Greeting> Newcomers::push_out_largest() {
+    const std::lock_guard lock(mutex_);
+    for (;;) {
+        const auto largest =
+            std::max_element(waiting_.begin(), waiting_.end(),
+                             [](const auto& a, const auto& b) { return a.second.bytes < b.second.bytes; });
+        if (largest == waiting_.end() || largest->second.bytes == 0) return nullptr;
+        if (auto greeting = take_out(largest, waiting_)) return greeting;
+    }
+}
+
+std::shared_ptr<Greeting> Newcomers::take_out(Entries::iterator entry, Entries& from) {
+    kept_bytes_ -= entry->second.bytes;
+    auto greeting = entry->second.greeting.lock();
+    from.erase(entry);
+    return greeting;
+}
+
+std::size_t Newcomers::kept_bytes() const {
+    const std::lock_guard lock(mutex_);
+    return kept_bytes_;
 }
 
 std::size_t Newcomers::size() const {
@@ -56,7 +93,7 @@ std::vector<std::shared_ptr<Greeting>> Newcomers::all() const {
     std::vector<std::shared_ptr<Greeting>> out;
     for (const auto* group : {&waiting_, &settled_}) {
         for (const auto& [number, newcomer] : *group)
-            if (auto greeting = newcomer.lock()) out.push_back(std::move(greeting));
+            if (auto greeting = newcomer.greeting.lock()) out.push_back(std::move(greeting));
     }
     return out;
 }

@@ -68,16 +68,20 @@ class GreetingAuth : public testing::Test {
         ASSERT_TRUE(opened.ok()) << opened.error();
         listeners_->start();
     }
-    /// Connected, and CONNECT sent.
-    std::unique_ptr<RawClient> connect(std::string_view data) {
+    std::unique_ptr<RawClient> open() {
         const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         address.sin_port = htons(listeners_->ports().front());
         EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-        auto client = std::make_unique<RawClient>(fd);
+        return std::make_unique<RawClient>(fd);
+    }
+    /// Connected, and CONNECT sent.
+    std::unique_ptr<RawClient> connect(std::string_view data, std::optional<wire::Will> will = {}) {
+        auto client = open();
         wire::Connect packet;
+        packet.will = std::move(will);
         packet.client_id = "c";
         packet.properties.authentication_method = LateAuthenticator::method;
         packet.properties.authentication_data = as_bytes(data);
@@ -167,6 +171,53 @@ TEST_F(GreetingAuth, AnExchangeThatWaitsForTheClientGivesWay) {
     EXPECT_TRUE(silent->next().closed);
     question().answer(auth::Challenge{bytes("four")});
     next->expect_auth(ReasonCode::continue_authentication, "four");
+}
+
+constexpr auto never = std::chrono::seconds(1000);
+// 1'000'000 bytes follow, says the fixed header.
+const ByteBuffer large_connect{0x10, 0xC0, 0x84, 0x3D}, large_publish{0x30, 0xC0, 0x84, 0x3D};
+
+TEST_F(GreetingAuth, WhatIsNoConnectIsRefusedAtItsFirstByte) {
+    start(never);
+    const auto stranger = open();
+    stranger->send({large_publish[0]});
+    EXPECT_TRUE(stranger->next().closed);
+}
+
+TEST_F(GreetingAuth, WhatIsNoAuthIsRefusedAtItsFirstByte) {
+    start(never);
+    const auto client = connect("one");
+    question().answer(auth::Challenge{bytes("two")});
+    client->expect_auth(ReasonCode::continue_authentication, "two");
+    client->send({large_publish[0]});
+    client->expect_connack(ReasonCode::protocol_error);
+    EXPECT_TRUE(client->next().closed);
+}
+
+TEST_F(GreetingAuth, AllNewcomersTogetherKeepLittle) {
+    start(never);
+    std::vector<std::unique_ptr<RawClient>> strangers;
+    for (int i = 0; i < 20; ++i) {
+        ByteBuffer begun = large_connect;
+        begun.resize(900'000);
+        strangers.push_back(open());
+        strangers.back()->send(begun);
+    }
+    EXPECT_TRUE(strangers.front()->next().closed);
+    EXPECT_LE(listeners_->lobby()->newcomers.kept_bytes(), 16U << 20);
+    strangers.clear();
+    // A large will finds room.
+    const std::string payload(60'000, 'w');
+    wire::Will will;
+    will.topic = "last";
+    will.payload = as_bytes(payload);
+    will.properties.will_delay_interval_s = 7;
+    const auto client = connect("one", will);
+    question().answer(auth::Admitted{{"ann"}, {}});
+    const auto admitted = door_.next();
+    ASSERT_TRUE(admitted && admitted->will);
+    EXPECT_EQ(as_text(admitted->will->message->payload()), payload);
+    EXPECT_EQ(admitted->will->delay_s, 7U);
 }
 
 TEST_F(GreetingAuth, AnAnswerMayComeWhenTheListenersHaveStopped) {

@@ -71,5 +71,30 @@ TEST(Newcomers, WhoIsDestroyedMeanwhileIsPassedOver) {
     EXPECT_EQ(newcomers.push_out_oldest(), b.greeting);
 }
 
+TEST(Newcomers, TheLargestGivesWayWhereTooMuchIsKept) {
+    Newcomers newcomers;
+    const Someone a, b, c, d;
+    auto place_a = newcomers.enter(a.greeting);
+    auto place_b = newcomers.enter(b.greeting);
+    auto place_c = newcomers.enter(c.greeting);
+    auto place_d = newcomers.enter(d.greeting);
+    EXPECT_EQ(newcomers.push_out_largest(), nullptr) << "nothing is kept for anybody";
+    place_a.keep_bytes(10);
+    place_b.keep_bytes(1000);
+    place_b.keep_bytes(300);
+    place_c.keep_bytes(300);
+    place_d.keep_bytes(5000);
+    place_d.settle();
+    EXPECT_EQ(newcomers.kept_bytes(), 5610U);
+    EXPECT_EQ(newcomers.push_out_largest(), b.greeting);
+    EXPECT_EQ(newcomers.push_out_largest(), c.greeting);
+    place_c.keep_bytes(77);  // it is on its way out
+    EXPECT_EQ(newcomers.kept_bytes(), 5010U);
+    EXPECT_EQ(newcomers.push_out_largest(), a.greeting);
+    EXPECT_EQ(newcomers.push_out_largest(), nullptr);
+    place_d = {};
+    EXPECT_EQ(newcomers.kept_bytes(), 0U);
+}
+
 }  // namespace
 }  // namespace sluice::listener
