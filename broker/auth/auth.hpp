@@ -1,6 +1,8 @@
 #pragma once
 /// The ports of the auth room: who is this (may wait), in one step or in an exchange; and may they (never
 /// waits).
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,6 +23,11 @@ struct Credentials {
     std::optional<std::string>
         certificate_name;            ///< from the TLS identity of the listener; it is the user name then
     bool anonymous_allowed = false;  ///< the listener's `anonymous`
+    /// How long the answer is worth waiting for; who cannot have it by then gets server_busy, at once where
+    /// that is foreseeable.
+    std::chrono::milliseconds patience = std::chrono::seconds(5);
+    /// True once nobody waits for the answer any more; null: never.
+    std::shared_ptr<const std::atomic<bool>> given_up{};
 };
 
 /// Who somebody is once they are in.

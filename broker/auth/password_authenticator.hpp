@@ -18,8 +18,9 @@ namespace sluice::auth {
 /// destructor answers what still waits with server_busy, so that a client tries again.
 class PasswordAuthenticator final : public Authenticator {
   public:
-    /// A second or so of hashing with mosquitto_passwd's usual iterations on a slow core; who waits longer
-    /// has given up.
+    /// Whatever a hash costs. What really bounds the queue is Credentials::patience and the time that hashes
+    /// have taken so far: a client that would wait longer is refused at once, and one that has waited longer,
+    /// or has gone, costs no hash any more.
     static constexpr std::size_t waiting_max_default = 1024;
 
     /// `secret` null: one of its own.

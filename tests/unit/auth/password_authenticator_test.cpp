@@ -127,6 +127,55 @@ TEST(PasswordAuthenticator, AFullQueueRefusesWithServerBusy) {
     EXPECT_EQ(answers[1].get(), ReasonCode::success);
 }
 
+TEST(PasswordAuthenticator, WhoHasGivenUpCostsNoHash) {
+    PasswordAuthenticator authenticator(golden_table(), 3);
+    Stopper stopper;
+    stopper.hold(authenticator);
+    const auto gone = std::make_shared<std::atomic<bool>>(false);
+    std::vector<std::future<ReasonCode>> answers;
+    const auto ask_for = [&](const Credentials& credentials) {
+        auto promise = std::make_shared<std::promise<ReasonCode>>();
+        answers.push_back(promise->get_future());
+        authenticator.authenticate(credentials, [promise](const Result<Principal, Refusal>& answer) {
+            promise->set_value(answer.ok() ? ReasonCode::success : answer.error().code);
+        });
+    };
+    Credentials theirs = user("alice", "wonderland");
+    theirs.given_up = gone;
+    for (int i = 0; i < 3; ++i) ask_for(theirs);
+    *gone = true;
+    ask_for(user("alice", "wonderland"));  // finds the queue full of those who have gone
+    ask_for(theirs);
+    const auto hashes = authenticator.hashes();
+    stopper.release.set_value();
+    EXPECT_EQ(answers[3].get(), ReasonCode::success);
+    for (const int i : {0, 1, 2, 4}) EXPECT_EQ(answers[i].get(), ReasonCode::server_busy) << i;
+    EXPECT_EQ(authenticator.hashes(), hashes + 1);
+}
+
+TEST(PasswordAuthenticator, NobodyWaitsLongerThanIsWorthIt) {
+    PasswordAuthenticator authenticator(golden_table());
+    Credentials hasty = user("alice", "wonderland");
+    hasty.patience = std::chrono::milliseconds(0);
+    // Nothing is known of the time yet: it waits, and is found too late.
+    Stopper stopper;
+    stopper.hold(authenticator);
+    std::promise<ReasonCode> late;
+    authenticator.authenticate(hasty, [&](const Result<Principal, Refusal>& answer) {
+        late.set_value(answer.ok() ? ReasonCode::success : answer.error().code);
+    });
+    const auto hashes = authenticator.hashes();
+    stopper.release.set_value();
+    EXPECT_EQ(late.get_future().get(), ReasonCode::server_busy);
+    EXPECT_EQ(authenticator.hashes(), hashes);
+    EXPECT_TRUE(ask(authenticator, user("alice", "wonderland")).ok());
+    auto code = ReasonCode::success;
+    authenticator.authenticate(hasty, [&](const Result<Principal, Refusal>& answer) {
+        code = answer.ok() ? ReasonCode::success : answer.error().code;
+    });
+    EXPECT_EQ(code, ReasonCode::server_busy) << "foreseeable, and so at once";
+}
+
 TEST(PasswordAuthenticator, TheDestructorAnswersWhatWaits) {
     Stopper stopper;
     std::vector<ReasonCode> codes;
