@@ -3,6 +3,7 @@
 #include "base/bytes.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "base/quote.hpp"
 #include "base/ref_ptr.hpp"
 #include "base/result.hpp"
 #include "base/settings.hpp"
@@ -96,6 +97,15 @@ TEST(Settings, RowsAssignIntoTheirMembers) {
     EXPECT_EQ(s.number, 42);
     EXPECT_EQ(s.time, std::chrono::seconds(3));
     EXPECT_EQ(s.name, "x");
+}
+
+TEST(Log, QuotesAStrangersWordsShortly) {
+    EXPECT_EQ(log::quote(""), "''");
+    EXPECT_EQ(log::quote("dev-7"), "'dev-7'");
+    const std::string hundred(100, 'x');
+    EXPECT_EQ(log::quote(hundred), "'" + hundred + "'");
+    EXPECT_EQ(log::quote(hundred + "y"), "'" + hundred + "...' (101 bytes)");
+    EXPECT_EQ(log::quote(std::string(99, 'x') + "ü"), "'" + std::string(99, 'x') + "...' (101 bytes)");
 }
 
 TEST(RateLimit, LetsOneThroughPerIntervalAndCountsTheRest) {
