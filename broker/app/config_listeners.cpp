@@ -20,8 +20,14 @@ Place place_of(const TomlNode& table, std::string_view key) {
     return node == nullptr ? table.place : node->place;
 }
 
-bool is_local_only(const ListenerSettings& listener) {
+/// Whether only this machine reaches the socket.
+bool is_local_socket(const ListenerSettings& listener) {
     return listener.transport == Transport::unix_socket || is_loopback_address(listener.address);
+}
+
+/// Whether its clients are all on this machine; behind a proxy they are wherever that is reached from.
+bool is_local_only(const ListenerSettings& listener) {
+    return is_local_socket(listener) && listener.proxy_protocol != listener::ProxyProtocol::required;
 }
 
 void check_address(ConfigReader& reader, const TomlNode& table, const std::string& key,
@@ -64,8 +70,11 @@ void check_anonymous(ConfigReader& reader, const TomlNode& table, const Listener
     if (!listener.anonymous || listener.insecure || is_local_only(listener)) return;
     if (!listener.address.empty() && !is_ip_address(listener.address)) return;  // has its own error
     reader.error(place_of(table, "anonymous"), "listener.anonymous",
-                 "is true on an address that other machines reach",
-                 "expected a loopback address such as 127.0.0.1, or `insecure = true` beside it");
+                 is_local_socket(listener) ? "is true behind a proxy, which other machines may reach"
+                                           : "is true on an address that other machines reach",
+                 is_local_socket(listener)
+                     ? "expected no proxy_protocol, or `insecure = true` beside it"
+                     : "expected a loopback address such as 127.0.0.1, or `insecure = true` beside it");
 }
 
 void check_proxy(ConfigReader& reader, const TomlNode& table, const ListenerSettings& listener) {
@@ -85,7 +94,7 @@ void check_proxy(ConfigReader& reader, const TomlNode& table, const ListenerSett
                      fmt::format("holds \"{}\", which is neither an IP address nor a network", text),
                      "expected such as \"192.0.2.7\", \"10.0.0.0/8\" or \"2001:db8::/32\"");
     }
-    if (required && listener.proxy_from.empty() && !is_local_only(listener)) {
+    if (required && listener.proxy_from.empty() && !is_local_socket(listener)) {
         reader.warn(place_of(table, "proxy_protocol"), "listener.proxy_protocol",
                     "lets whoever reaches the port claim any address", "expected `proxy_from` beside it");
     }
@@ -148,7 +157,7 @@ void warn_of_risks(ConfigReader& reader, const TomlNode& table, const ListenerSe
     if (!listener.anonymous && auth.password_file.empty() && !by_certificate) {
         reader.warn(table.place, "listener", "lets nobody in",
                     "expected `auth.password_file`, an `identity` from certificates, or `anonymous`");
-    } else if (!listener.tls && !listener.insecure && !is_local_only(listener)) {
+    } else if (!listener.tls && !listener.insecure && !is_local_socket(listener)) {
         reader.warn(table.place, "listener", "carries passwords and messages in clear text over the network",
                     "expected [listener.tls], or `insecure = true` when that is meant");
     }
