@@ -23,11 +23,12 @@ std::span<const SettingRow> listener_rows() {
         {"transport", choice, "tcp", "How MQTT is carried.", bind_setting<&ListenerSettings::transport>, 0, 2,
          transport_names},
         {"anonymous", boolean, "false",
-         "Lets clients in that give no user name and password. Only on a loopback address or a Unix socket, "
-         "unless `insecure` is true.",
+         "Lets clients in that give no user name and password. Only on a loopback address or a Unix socket "
+         "without `proxy_protocol`, unless `insecure` is true.",
          bind_setting<&ListenerSettings::anonymous>},
         {"insecure", boolean, "false",
-         "Says that this listener is meant to be open: allows `anonymous` beyond loopback.",
+         "Says that this listener is meant to be open: allows `anonymous` beyond loopback and behind "
+         "proxies.",
          bind_setting<&ListenerSettings::insecure>},
         {"proxy_protocol", choice, "none",
          "Whether each connection begins with a header of the PROXY protocol, version 1 or 2, as HAProxy and "
@@ -41,9 +42,11 @@ std::span<const SettingRow> listener_rows() {
         {"origins", text_list, "",
          "For transport \"websocket\": the web pages whose scripts may connect, as https://dash.example or "
          "http://192.0.2.7:8080, \"null\" for pages without an origin, or \"*\" for all; others get 403. "
-         "Empty: "
-         "only pages that come from the host that they connect to (any port), so that a page of the Internet "
-         "cannot use a visitor's browser as its way in. Clients that are no browsers send no origin and are "
+         "Empty: only pages that come from the host that they connect to (any port), where that is an IP "
+         "address, localhost, or this machine's own name: its host name, the first label of that, or the "
+         "latter with .local; so that a page of the Internet cannot use a visitor's browser as its way in. "
+         "Other names, which anybody's name server may lead here (DNS rebinding), must stand in the list. "
+         "Clients that are no browsers send no origin and are "
          "not concerned.",
          bind_setting<&ListenerSettings::origins>},
         {"websocket_path", text, "",

@@ -8,7 +8,8 @@ namespace {
 constexpr std::array<std::string_view, 3> client_certificate_choices{"none", "optional", "required"};
 constexpr std::array<std::string_view, 3> identity_choices{"none", "common_name", "subject"};
 
-// Files are read again on reload; clients that are connected keep their sessions.
+// Files are read again on reload (their paths and all else are not); clients that are connected keep their
+// sessions.
 constexpr std::array<SettingRow, 7> rows{{
     {.key = "certificate",
      .kind = SettingKind::path,
@@ -38,8 +39,7 @@ constexpr std::array<SettingRow, 7> rows{{
             "none, but "
             "not a bad one.",
      .assign = bind_setting<&TlsSettings::client_certificate>,
-     .choices = client_certificate_choices,
-     .reloadable = true},
+     .choices = client_certificate_choices},
     {.key = "identity",
      .kind = SettingKind::choice,
      .default_text = "none",
@@ -47,24 +47,21 @@ constexpr std::array<SettingRow, 7> rows{{
             "subject as "
             "in RFC 4514 (\"CN=device-0001,O=Example\").",
      .assign = bind_setting<&TlsSettings::identity>,
-     .choices = identity_choices,
-     .reloadable = true},
+     .choices = identity_choices},
     {.key = "session_tickets",
      .kind = SettingKind::boolean,
      .default_text = "true",
      .doc = "Lets a returning client resume its TLS session, by ticket or session id: about 70 times cheaper "
             "than a "
             "full handshake.",
-     .assign = bind_setting<&TlsSettings::session_tickets>,
-     .reloadable = true},
+     .assign = bind_setting<&TlsSettings::session_tickets>},
     {.key = "session_lifetime",
      .kind = SettingKind::duration,
      .default_text = "24h",
      .doc = "How long a TLS session can be resumed before a full handshake is needed again.",
      .assign = bind_setting<&TlsSettings::session_lifetime>,
      .minimum = 60 * 1000,
-     .maximum = 7LL * 24 * 3600 * 1000,
-     .reloadable = true},
+     .maximum = 7LL * 24 * 3600 * 1000},
 }};
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "net/websocket_origin.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "net/ip_address.hpp"
@@ -46,11 +48,32 @@ std::optional<Authority> parse_authority(std::string_view text) {
     return out;
 }
 
-bool is_loopback_name(std::string_view host) {
-    if (host == "localhost" || host.ends_with(".localhost")) return true;
+std::optional<IpAddress> parse_host_ip(std::string_view host) {
     if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
-    const auto ip = parse_ip(host);
+    return parse_ip(host);
+}
+
+bool is_localhost(std::string_view host) {
+    return host == "localhost" || host.ends_with(".localhost");
+}
+
+bool is_loopback_name(std::string_view host) {
+    if (is_localhost(host)) return true;
+    const auto ip = parse_host_ip(host);
     return ip && ip->is_loopback();
+}
+
+/// Whether no stranger can make this name lead here.
+bool is_name_of(std::string_view machine, std::string_view host) {
+    if (is_localhost(host) || parse_host_ip(host)) return true;
+    const std::string name = lower_case(machine);
+    const std::string label = name.substr(0, name.find('.'));
+    return !label.empty() && (host == name || host == label || host == label + ".local");
+}
+
+std::string read_machine_name() {
+    char name[256] = {};
+    return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
 }  // namespace
@@ -73,6 +96,12 @@ std::optional<std::string> normalize_origin(std::string_view text) {
 }
 
 bool may_connect(std::string_view origin, std::string_view host, std::span<const std::string> allowed) {
+    static const std::string machine = read_machine_name();
+    return may_connect(origin, host, allowed, machine);
+}
+
+bool may_connect(std::string_view origin, std::string_view host, std::span<const std::string> allowed,
+                 std::string_view machine) {
     if (std::find(allowed.begin(), allowed.end(), "*") != allowed.end()) return true;
     const auto normal = normalize_origin(origin);
     if (!normal || *normal == "*") return false;
@@ -82,7 +111,8 @@ bool may_connect(std::string_view origin, std::string_view host, std::span<const
     const auto page = parse_authority(std::string_view(*normal).substr(normal->find("://") + 3));
     const auto asked = parse_authority(ours);
     if (!page || !asked) return false;
-    return page->host == asked->host || (is_loopback_name(page->host) && is_loopback_name(asked->host));
+    return (page->host == asked->host && is_name_of(machine, asked->host)) ||
+           (is_loopback_name(page->host) && is_loopback_name(asked->host));
 }
 
 }  // namespace sluice::net

@@ -15,7 +15,13 @@ namespace sluice::net {
 std::optional<std::string> normalize_origin(std::string_view text);
 
 /// `allowed`: normalized. When it is empty, a page may connect to the host that it came from itself (any
-/// port; all names of the loopback are one host) and to no other. `host`: the header Host.
+/// port; all names of the loopback are one host) and to no other, and only where that is an IP address,
+/// localhost or a name of this machine: any other name may be that of a stranger's page whose name server
+/// leads here after the page was loaded (DNS rebinding). `host`: the header Host. `machine`: the host name of
+/// this machine; its first label, also with ".local", is its name as well.
+bool may_connect(std::string_view origin, std::string_view host, std::span<const std::string> allowed,
+                 std::string_view machine);
+/// With the host name that the machine had at the first call. Any thread.
 bool may_connect(std::string_view origin, std::string_view host, std::span<const std::string> allowed);
 
 }  // namespace sluice::net

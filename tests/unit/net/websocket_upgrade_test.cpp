@@ -64,7 +64,7 @@ TEST(WebSocketUpgrade, RefusalsAreHttpAndSayWhy) {
         {with("GET", "POST"), "405", "WebSocket: only GET begins a WebSocket"},
         {with("HTTP/1.1", "HTTP/1.0"), "400", "WebSocket: HTTP/1.1 is needed"},
         {"HELLO\r\n\r\n", "400", "WebSocket: the request is not HTTP"},
-        {with("Host: server.example.com\r\n", ""), "400", "WebSocket: the request has no Host"},
+        {with("Host: server.localhost\r\n", ""), "400", "WebSocket: the request has no Host"},
         {with("Host: server", "Host: x\r\nHost: server"), "400", "WebSocket: the request has two Hosts"},
         {with("Origin: http", "Origin: null\r\nOrigin: http"), "400",
          "WebSocket: the request has two Origins"},
@@ -81,7 +81,7 @@ TEST(WebSocketUpgrade, RefusalsAreHttpAndSayWhy) {
          "WebSocket: the client must offer the subprotocol mqtt"},
         {with("Origin: http", "Origin http"), "400", "WebSocket: a header of the request is malformed"},
         {with("Origin", " Origin"), "400", "WebSocket: a header of the request is malformed"},
-        {with("example.com\r\nUpgrade", "example.com\nX\r\nUpgrade"), "400",
+        {with("localhost\r\nUpgrade", "localhost\nX\r\nUpgrade"), "400",
          "WebSocket: a header of the request is malformed"},
     };
     for (const auto& c : cases) {
@@ -127,17 +127,17 @@ TEST(WebSocketUpgrade, PathThatIsAskedFor) {
 
 TEST(WebSocketUpgrade, ForeignPageIsRefused) {
     Session session(false);
-    session.get(with("http://server.example.com", "https://evil.example/\x1b[31m"));
+    session.get(with("http://server.localhost", "https://evil.example/\x1b[31m"));
     EXPECT_EQ(session.failed,
               "WebSocket: pages of origin 'https://evil.example/?[31m' may not connect (listener.origins)");
     EXPECT_THAT(session.reply(), StartsWith("HTTP/1.1 403 "));
     EXPECT_EQ(session.reply().find("evil"), std::string::npos);
     EXPECT_FALSE(session.filter->ready());
     Session none(false);
-    none.get(with("Origin: http://server.example.com\r\n", ""));
+    none.get(with("Origin: http://server.localhost\r\n", ""));
     EXPECT_EQ(none.reply(), accepted);
     Session listed(false, {.limits = {}, .path = "", .origins = {"https://dash.example"}});
-    listed.get(with("http://server.example.com", "https://dash.example"));
+    listed.get(with("http://server.localhost", "https://dash.example"));
     EXPECT_EQ(listed.reply(), accepted);
     Session unlisted(false, {.limits = {}, .path = "", .origins = {"https://dash.example"}});
     unlisted.get(request);
@@ -159,13 +159,18 @@ TEST(WebSocketOrigin, Normalized) {
 }
 
 TEST(WebSocketOrigin, WithoutAListOnlyTheSameHost) {
-    const auto may = [](const char* origin, const char* host) { return may_connect(origin, host, {}); };
+    const auto may = [](const char* origin, const char* host) {
+        return may_connect(origin, host, {}, "Gw.Example");
+    };
     EXPECT_TRUE(may("http://gw.example", "gw.example:8083"));
     EXPECT_TRUE(may("https://GW.example:8443", "gw.Example:8083"));
     EXPECT_TRUE(may("http://192.0.2.7", "192.0.2.7:8083"));
     EXPECT_TRUE(may("http://[2001:db8::1]:8080", "[2001:db8::1]"));
     EXPECT_TRUE(may("http://localhost:3000", "127.0.0.1:8083"));
     EXPECT_TRUE(may("http://127.0.0.1", "[::1]:8083"));
+    EXPECT_TRUE(may("http://gw", "gw:8083"));
+    EXPECT_TRUE(may("http://gw.local", "GW.local:8083"));
+    EXPECT_TRUE(may("http://x.localhost", "x.localhost"));
     EXPECT_FALSE(may("https://evil.example", "gw.example"));
     EXPECT_FALSE(may("https://gw.example.evil.example", "gw.example"));
     EXPECT_FALSE(may("https://evil.example", "127.0.0.1:8083"));
@@ -174,6 +179,17 @@ TEST(WebSocketOrigin, WithoutAListOnlyTheSameHost) {
     EXPECT_FALSE(may("", "gw.example"));
     EXPECT_FALSE(may("*", "gw.example"));
     EXPECT_FALSE(may("https://gw.example", ""));
+}
+
+// A page of evil.example, whose name server has led the browser here meanwhile.
+TEST(WebSocketOrigin, ANameThatAnybodyMayLeadHereIsNotTheSameHost) {
+    EXPECT_FALSE(may_connect("http://evil.example:8083", "evil.example:8083", {}, "gw.example"));
+    EXPECT_FALSE(may_connect("http://gw.evil.example", "gw.evil.example", {}, "gw.example"));
+    EXPECT_FALSE(may_connect("http://example", "example", {}, "gw.example"));
+    EXPECT_FALSE(may_connect("http://.local", ".local", {}, ""));
+    EXPECT_FALSE(may_connect("http://evil.example", "evil.example", {}));
+    const std::vector<std::string> list{"http://evil.example"};
+    EXPECT_TRUE(may_connect("http://evil.example", "evil.example", list, "gw.example"));
 }
 
 TEST(WebSocketOrigin, WithAListOnlyThose) {
