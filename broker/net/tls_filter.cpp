@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint8_t handshake_record = 0x16;
 constexpr std::uint8_t mqtt_connect = 0x10;
 constexpr std::size_t record_head_bytes = 5;
+constexpr std::size_t record_bytes_max = 16384 + 2048;  // RFC 5246, 6.2.3
 
 class FilterImpl final : public TlsFilter {
   public:
@@ -78,8 +79,13 @@ Result<bool, FilterError> FilterImpl::begin(Bytes wire) {
     }
     append(first_record_, wire);
     const std::size_t have = first_record_.size();
-    if (have < record_head_bytes || have < record_head_bytes + read_u16(first_record_.data() + 3))
-        return false;
+    if (have < record_head_bytes) return false;
+    const std::size_t record_bytes = read_u16(first_record_.data() + 3);
+    if (record_bytes > record_bytes_max) {  // not kept until it is there
+        ended_ = true;
+        return Err{FilterError{"TLS handshake failed: its first record is larger than TLS allows"}};
+    }
+    if (have < record_head_bytes + record_bytes) return false;
     if (!engine_ || mbedtls_ssl_setup(ssl_.get(), engine_->config()) != 0) {
         ended_ = true;
         return Err{FilterError{"TLS: no memory for another connection"}};

@@ -167,6 +167,8 @@ TEST(Tls, NotTlsAtAll) {
               "TLS handshake failed: not TLS at all (plain MQTT sent to a TLS port?)");
     EXPECT_EQ(feed(*context->accept(), as_bytes("GET / HTTP/1.1"), plain, reply),
               "TLS handshake failed: not TLS at all");
+    EXPECT_EQ(feed(*context->accept(), as_bytes(std::string_view("\x16\x03\x01\x48\x01", 5)), plain, reply),
+              "TLS handshake failed: its first record is larger than TLS allows");
     EXPECT_TRUE(reply.empty());
 }
 
