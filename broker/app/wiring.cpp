@@ -154,6 +154,8 @@ void Wiring::stop() {
     if (shards_) shards_->stop();
     // What it answers goes to the loops of listeners and shards, which stand still but are still there.
     if (authenticator_) authenticator_->stop();
+    for (const auto& retired : retired_authenticators_)
+        if (const auto still_asked = retired.lock()) still_asked->stop();
     if (store_) store_->stop();
 }
 
@@ -165,6 +167,8 @@ void Wiring::reload(Config config) {
         authenticator_ = old_authenticator;
         authorizer_ = old_authorizer;
     }
+    std::erase_if(retired_authenticators_, [](const auto& retired) { return retired.expired(); });
+    if (authenticator_ != old_authenticator) retired_authenticators_.push_back(old_authenticator);
     const bool same_doors = config.listeners == config_.listeners;
     if (!same_doors) log::warn("reload: a changed [[listener]] takes effect at the next restart");
     if (config.data_dir != config_.data_dir || config.threads != config_.threads ||

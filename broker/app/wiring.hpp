@@ -57,6 +57,8 @@ class Wiring {
     std::unique_ptr<core::RetainedIndex> retained_;
     std::shared_ptr<auth::DecoySecret> decoy_secret_ = std::make_shared<auth::DecoySecret>();
     std::shared_ptr<auth::Authenticator> authenticator_;
+    /// Of before a reload: newcomers that asked them may still wait for the answer.
+    std::vector<std::weak_ptr<auth::Authenticator>> retired_authenticators_;
     std::shared_ptr<const auth::Authorizer> authorizer_;
     std::unique_ptr<ShardSet> shards_;
     std::vector<std::unique_ptr<bridge::BridgeRunner>> bridges_;
