@@ -1,5 +1,6 @@
 #include "app/logging.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@ namespace {
 // Lives as long as the process: threads may log until the very end.
 spdlog::logger* logger = nullptr;
 LogForm form_in_use = LogForm::plain;
+// The longest that says something; strangers' words in it are cut before (log::quote).
+constexpr std::size_t line_bytes_max = 4096;
 
 spdlog::level::level_enum level_of(log::Level level) {
     switch (level) {
@@ -71,12 +74,19 @@ std::string printable_line(std::string_view line) {
     static constexpr char digits[] = "0123456789abcdef";
     std::string out;
     out.reserve(line.size());
-    for (const char c : line) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte != 0x7f) {
-            out += c;
+    const auto escape = [&](unsigned char byte) { out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]}; };
+    for (std::size_t i = 0; i < line.size(); ++i) {
+        if (out.size() > line_bytes_max) return out + fmt::format("... ({} bytes)", line.size());
+        const auto byte = static_cast<unsigned char>(line[i]);
+        const auto next = i + 1 < line.size() ? static_cast<unsigned char>(line[i + 1]) : 0;
+        if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {  // U+0080 to U+009F: a terminal obeys these, too
+            escape(byte);
+            escape(next);
+            ++i;
+        } else if (byte >= 0x20 && byte != 0x7f) {
+            out += line[i];
         } else {
-            out += {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
+            escape(byte);
         }
     }
     return out;

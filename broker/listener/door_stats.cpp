@@ -24,9 +24,17 @@ bool LineBudget::allow(MonoTime now, std::uint64_t& suppressed) {
 void DoorStats::turn_away(TurnedAway why, log::Level level, std::string_view line) {
     const auto index = static_cast<unsigned>(why);
     turned_away_[index].fetch_add(1, std::memory_order_relaxed);
+    write_within(lines_[index], level, line);
+}
+
+void DoorStats::note_let_in(std::string_view line) {
+    write_within(let_in_lines_, log::Level::info, line);
+}
+
+void DoorStats::write_within(LineBudget& budget, log::Level level, std::string_view line) {
     if (!log::enabled(level)) return;
     std::uint64_t suppressed = 0;
-    if (!lines_[index].allow(Now::read().mono, suppressed)) return;
+    if (!budget.allow(Now::read().mono, suppressed)) return;
     log::write(level, suppressed == 0
                           ? std::string(line)
                           : fmt::format("{} ({} more such lines were held back before)", line, suppressed));

@@ -53,14 +53,19 @@ class DoorStats {
 
     /// Counts, and writes the line unless there were too many of its kind.
     void turn_away(TurnedAway why, log::Level level, std::string_view line);
+    /// Writes the line, unless there were too many of them: clients may come and go in a circle.
+    void note_let_in(std::string_view line);
     std::uint64_t turned_away(TurnedAway why) const {
         return turned_away_[static_cast<unsigned>(why)].load(std::memory_order_relaxed);
     }
 
   private:
+    static void write_within(LineBudget& budget, log::Level level, std::string_view line);
+
     std::atomic<std::uint64_t> accepted_{0};
     std::array<std::atomic<std::uint64_t>, turned_away_count> turned_away_{};
     std::array<LineBudget, turned_away_count> lines_;
+    LineBudget let_in_lines_;
 };
 
 }  // namespace sluice::listener

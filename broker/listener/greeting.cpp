@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
+#include "base/quote.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
 
@@ -63,12 +64,29 @@ void Greeting::start() {
     deadline_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
         const auto self = weak.lock();
         if (error || !self || !self->self_) return;
-        self->turn_away(
-            TurnedAway::connect_timeout,
-            fmt::format("{} within {} s", self->exchange_ ? "its authentication did not end" : "no CONNECT",
-                        self->doors_->limits.connect_timeout.count()));
+        self->guarded([&] { self->on_deadline(); });
     });
     channel_.start(*this);
+}
+
+void Greeting::drop_after(const std::exception& thrown) noexcept {
+    try {
+        log::error(fmt::format("{} is dropped: internal error: {}", describe(), thrown.what()));
+    } catch (const std::exception&) {
+        // Without memory for the line it goes without one.
+    }
+    abort();
+}
+
+void Greeting::on_deadline() {
+    const auto seconds = doors_->limits.connect_timeout.count();
+    if (given_up_) {  // it has done its part
+        return refuse(admission_.version, ReasonCode::server_busy,
+                      fmt::format("its password was not checked within {} s", seconds));
+    }
+    turn_away(
+        TurnedAway::connect_timeout,
+        fmt::format("{} within {} s", exchange_ ? "its authentication did not end" : "no CONNECT", seconds));
 }
 
 void Greeting::turn_away(TurnedAway why, const std::string& what) {
@@ -86,6 +104,7 @@ void Greeting::abort() {
 
 void Greeting::finish() {
     deadline_.cancel();
+    if (given_up_) *given_up_ = true;
     place_ = {};
     self_.reset();  // the last statement of whoever calls it: `this` may be gone afterwards
 }
@@ -213,6 +232,9 @@ void Greeting::ask_who(const wire::Connect& connect) {
     if (connect.password) credentials.password = std::string(as_text(*connect.password));
     credentials.anonymous_allowed = listener_.anonymous;
     credentials.certificate_name = certificate_name();
+    // Answered in time for the deadline, and for clients that give up before it.
+    credentials.patience = std::chrono::milliseconds(doors_->limits.connect_timeout) / 2;
+    credentials.given_up = given_up_ = std::make_shared<std::atomic<bool>>(false);
     credential_bytes_ = credentials.client_id.size() + credentials.user_name.value_or("").size() +
                         credentials.password.value_or("").size();
     keep_only_will(connect);
@@ -225,7 +247,7 @@ void Greeting::ask_who(const wire::Connect& connect) {
         credentials, [this, self = shared_from_this()](Result<auth::Principal, auth::Refusal> answer) {
             // It may come on the thread that hashes passwords.
             boost::asio::post(context_, [this, self, answer = std::move(answer)] {
-                if (self_) on_authenticated(answer);
+                guarded([&] { on_authenticated(answer); });
             });
         });
 }
@@ -255,9 +277,10 @@ void Greeting::on_authenticated(const Result<auth::Principal, auth::Refusal>& an
 
 void Greeting::hand_over() {
     const net::PeerIdentity& peer = channel_.identity();
-    log::info(fmt::format("client '{}' connected from {} user='{}' mqtt={}{}{}", admission_.client_id,
-                          peer.address, admission_.user_name, static_cast<int>(admission_.version),
-                          peer.tls_version.empty() ? "" : " ", peer.tls_version));
+    doors_->lobby->stats.note_let_in(
+        fmt::format("client {} connected from {} user={} mqtt={}{}{}", log::quote(admission_.client_id),
+                    peer.address, log::quote(admission_.user_name), static_cast<int>(admission_.version),
+                    peer.tls_version.empty() ? "" : " ", peer.tls_version));
     admission_.channel = channel_.detach(frames_.pending());
     doors_->inlets->home_of(admission_.client_id).post_admission(std::move(admission_));
     finish();
@@ -265,8 +288,8 @@ void Greeting::hand_over() {
 
 void Greeting::refuse(Version version, ReasonCode code, const std::string& why, const std::string& reason) {
     doors_->lobby->stats.turn_away(TurnedAway::refused, log::Level::warn,
-                                   fmt::format("{} client '{}' is refused: {} ({})", describe(),
-                                               admission_.client_id, why, wire::name_of(code)));
+                                   fmt::format("{} client {} is refused: {} ({})", describe(),
+                                               log::quote(admission_.client_id), why, wire::name_of(code)));
     // Before version 5 a CONNECT that does not conform gets no CONNACK [MQTT-3.1.4-1 of 3.1.1]; what is no
     // CONNECT at all may come from a peer that does not speak MQTT.
     const bool conforms = code != ReasonCode::malformed_packet && code != ReasonCode::protocol_error &&

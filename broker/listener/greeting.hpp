@@ -4,6 +4,7 @@
 /// when the newcomer is in or out.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,6 +72,12 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     void take_exchange_step(std::optional<Bytes> data);
     void on_exchange_step(const auth::ExchangeStep& step);
     void send_challenge(const auth::Challenge& challenge);
+    /// Runs `step` unless the newcomer is gone. What it throws costs this one newcomer its connection, not
+    /// the process.
+    template <class Step>
+    void guarded(Step&& step) noexcept;
+    void drop_after(const std::exception& thrown) noexcept;
+    void on_deadline();
     void finish();
     std::string describe() const;
 
@@ -85,7 +92,20 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     std::unique_ptr<auth::AuthExchange> exchange_;  ///< null: user name and password, or neither
     ByteBuffer connect_body_;  ///< the will alone while the password is checked, to be frozen afterwards
     std::size_t credential_bytes_ = 0;
+    /// Told to whoever checks the password; null: CONNECT has not come, or an exchange is under way.
+    std::shared_ptr<std::atomic<bool>> given_up_;
     std::shared_ptr<Greeting> self_;
 };
+
+template <class Step>
+void Greeting::guarded(Step&& step) noexcept {
+    const auto keep = self_;
+    if (!keep) return;
+    try {
+        step();
+    } catch (const std::exception& thrown) {
+        drop_after(thrown);
+    }
+}
 
 }  // namespace sluice::listener

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
+#include "base/quote.hpp"
 #include "listener/greeting.hpp"
 #include "wire/decode.hpp"
 #include "wire/encode.hpp"
@@ -17,9 +18,9 @@ using wire::Version;
 void Greeting::begin_exchange(const wire::Connect& connect) {
     exchange_ = doors_->authenticator->begin_exchange(admission_.authentication_method);
     if (!exchange_) {
-        return refuse(
-            Version::v5, ReasonCode::bad_authentication_method,  // [MQTT-4.12.0-1]
-            fmt::format("authentication method '{}' is not offered", admission_.authentication_method));
+        return refuse(Version::v5, ReasonCode::bad_authentication_method,  // [MQTT-4.12.0-1]
+                      fmt::format("authentication method {} is not offered",
+                                  log::quote(admission_.authentication_method)));
     }
     // Its place is not settled: it still owes us packets, and gives way when too many do.
     take_exchange_step(connect.properties.authentication_data);
@@ -31,8 +32,8 @@ void Greeting::handle_exchange_packet(const wire::Frame& frame) {
     channel_.pause_reading();
     if (frame.type == PacketType::disconnect) {
         doors_->lobby->stats.turn_away(TurnedAway::broke_off, log::Level::info,
-                                       fmt::format("{} client '{}' left before it had proved who it is",
-                                                   describe(), admission_.client_id));
+                                       fmt::format("{} client {} left before it had proved who it is",
+                                                   describe(), log::quote(admission_.client_id)));
         channel_.close_after_flush();
         return finish();
     }
@@ -52,9 +53,8 @@ void Greeting::handle_exchange_packet(const wire::Frame& frame) {
 void Greeting::take_exchange_step(std::optional<Bytes> data) {
     exchange_->step(data, [this, self = shared_from_this()](auth::ExchangeStep step) {
         // It may come on another thread, or from inside the call.
-        boost::asio::post(context_, [this, self, step = std::move(step)] {
-            if (self_) on_exchange_step(step);
-        });
+        boost::asio::post(context_,
+                          [this, self, step = std::move(step)] { guarded([&] { on_exchange_step(step); }); });
     });
 }
 
@@ -66,8 +66,8 @@ void Greeting::on_exchange_step(const auth::ExchangeStep& step) {
     const auto certified = certificate_name();
     if (certified && *certified != admitted.principal.user_name) {
         return refuse(Version::v5, ReasonCode::not_authorized,
-                      fmt::format("it authenticated as '{}', but its certificate says '{}'",
-                                  admitted.principal.user_name, *certified));
+                      fmt::format("it authenticated as {}, but its certificate says {}",
+                                  log::quote(admitted.principal.user_name), log::quote(*certified)));
     }
     admission_.authentication_data = admitted.data;
     on_authenticated(admitted.principal);

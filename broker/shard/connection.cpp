@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "base/quote.hpp"
 
 namespace sluice::shard {
 
@@ -70,7 +71,7 @@ Connection::Connection(Shard& shard, core::SubscriberId id, Admission admission)
 }
 
 std::string Connection::describe() {
-    return fmt::format("client '{}' at {}", slot().client_id, channel_.identity().address);
+    return fmt::format("client {} at {}", log::quote(slot().client_id), channel_.identity().address);
 }
 
 void Connection::open(bool session_present) {

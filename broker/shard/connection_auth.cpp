@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
+#include "base/quote.hpp"
 #include "shard/connection.hpp"
 
 namespace sluice::shard {
@@ -63,10 +64,11 @@ void Connection::on_exchange_step(const auth::ExchangeStep& step) {
     // A session has one user: what it may, its will and what it has published say so.
     if (admitted.principal.user_name != slot().user_name) {
         return refuse_reauthentication(
-            {ReasonCode::not_authorized, fmt::format("it authenticated as '{}', and was '{}' before",
-                                                     admitted.principal.user_name, slot().user_name)});
+            {ReasonCode::not_authorized,
+             fmt::format("it authenticated as {}, and was {} before",
+                         log::quote(admitted.principal.user_name), log::quote(slot().user_name))});
     }
-    log::debug(fmt::format("{} authenticated again as '{}'", describe(), slot().user_name));
+    log::debug(fmt::format("{} authenticated again as {}", describe(), log::quote(slot().user_name)));
     send_auth(ReasonCode::success,
               admitted.data.empty() ? std::nullopt : std::optional(Bytes(admitted.data)));
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "base/log.hpp"
+#include "base/quote.hpp"
 #include "shard/connection.hpp"
 #include "shard/shard.hpp"
 
@@ -36,9 +37,10 @@ bool Shard::hold_takeover(Admission& admission) {
     if (delay == Millis(0)) return false;
     counters_.takeovers_delayed.add();
     const auto* present = static_cast<const Connection*>(slots_[id].link.get());
-    log::warn(fmt::format("client '{}': {} and {} fight over this client id; the newcomer {} waits for {} ms",
-                          admission.client_id, present->address(), admission.channel.identity.address,
-                          admission.channel.identity.address, delay.count()));
+    log::warn(fmt::format("client {}: {} and {} fight over this client id; the newcomer {} waits for {} ms",
+                          log::quote(admission.client_id), present->address(),
+                          admission.channel.identity.address, admission.channel.identity.address,
+                          delay.count()));
     auto waiting = std::make_unique<HeldTakeover>(context_, std::move(admission));
     waiting->timer.expires_after(delay);
     waiting->timer.async_wait(
@@ -55,8 +57,8 @@ void Shard::release_takeover(const std::string& client_id) {
     if (held.empty()) return;
     Admission& admission = held.mapped()->admission;
     if (is_gone(admission.channel.fd)) {
-        log::info(fmt::format("client '{}' at {} went away while it waited for its take-over",
-                              admission.client_id, admission.channel.identity.address));
+        log::info(fmt::format("client {} at {} went away while it waited for its take-over",
+                              log::quote(admission.client_id), admission.channel.identity.address));
         return;
     }
     enter(std::move(admission));

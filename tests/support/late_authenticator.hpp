@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "auth/auth.hpp"
 
@@ -21,7 +22,20 @@ class LateAuthenticator final : public auth::Authenticator {
         auth::AuthExchange::Answer answer;
     };
 
-    void authenticate(const auth::Credentials&, Answer answer) override { answer(auth::Principal{}); }
+    /// Lets everybody in at once, but user "slow" never.
+    void authenticate(const auth::Credentials& credentials, Answer answer) override {
+        if (credentials.user_name != "slow") return answer(auth::Principal{});
+        const std::lock_guard lock(mutex_);
+        kept_ = {credentials, std::move(answer)};
+        news_.notify_all();
+    }
+    /// Waits for "slow", for a while.
+    std::optional<auth::Credentials> kept_credentials() {
+        std::unique_lock lock(mutex_);
+        if (!news_.wait_for(lock, std::chrono::seconds(20), [&] { return kept_.second != nullptr; }))
+            return std::nullopt;
+        return std::exchange(kept_, {}).first;  // without the answer, which holds the newcomer
+    }
     std::unique_ptr<auth::AuthExchange> begin_exchange(std::string_view wanted) override {
         return wanted == method ? std::make_unique<Exchange>(*this) : nullptr;
     }
@@ -54,6 +68,7 @@ class LateAuthenticator final : public auth::Authenticator {
     std::mutex mutex_;
     std::condition_variable news_;
     std::deque<Question> questions_;
+    std::pair<auth::Credentials, Answer> kept_;
 };
 
 }  // namespace sluice::test

@@ -33,6 +33,15 @@ TEST(Logging, KeepsALineOneLine) {
     EXPECT_EQ(printable_line("client=a\nerror: faked \x1b[2J \x7f"),
               "client=a\\x0aerror: faked \\x1b[2J \\x7f");
     EXPECT_EQ(printable_line("Grüße"), "Grüße");
+    EXPECT_EQ(printable_line("\xc2\x9b"
+                             "2J \xc2\xa7 \xc3\x9f"),
+              "\\xc2\\x9b2J § ß");
+}
+
+TEST(Logging, BoundsALine) {
+    const std::string line = printable_line(std::string(100'000, '\x01'));
+    EXPECT_LT(line.size(), 5000U);
+    EXPECT_TRUE(line.ends_with("\\x01... (100000 bytes)")) << line.substr(4000);
 }
 
 TEST(Logging, KnowsWhoReadsIt) {

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include "listener/listener.hpp"
 #include "tests/support/late_authenticator.hpp"
@@ -57,7 +58,7 @@ class GreetingAuth : public testing::Test {
         Doorkeeping doors;
         doors.inlets = &door_;
         doors.authenticator = authenticator_;
-        doors.authorizer = auth::make_allow_all_authorizer();
+        doors.authorizer = authorizer_;
         doors.limits.connect_timeout = connect_timeout;
         doors.limits.handshakes_max = handshakes_max;
         listeners_ = std::make_unique<Listeners>(doors, 1);
@@ -99,6 +100,7 @@ class GreetingAuth : public testing::Test {
 
     Door door_;
     std::shared_ptr<LateAuthenticator> authenticator_ = std::make_shared<LateAuthenticator>();
+    std::shared_ptr<const auth::Authorizer> authorizer_ = auth::make_allow_all_authorizer();
     std::unique_ptr<Listeners> listeners_;
 };
 
@@ -171,6 +173,46 @@ TEST_F(GreetingAuth, AnExchangeThatWaitsForTheClientGivesWay) {
     EXPECT_TRUE(silent->next().closed);
     question().answer(auth::Challenge{bytes("four")});
     next->expect_auth(ReasonCode::continue_authentication, "four");
+}
+
+TEST_F(GreetingAuth, WhoWaitsTooLongForItsPasswordCheckIsToldSo) {
+    start(std::chrono::seconds(2));
+    const auto client = open();
+    wire::Connect packet;
+    packet.client_id = "c";
+    packet.user_name = "slow";
+    ByteBuffer out;
+    wire::encode_connect(out, packet);
+    client->send(out);
+    const auto credentials = authenticator_->kept_credentials();
+    ASSERT_TRUE(credentials && credentials->given_up);
+    EXPECT_EQ(credentials->patience, std::chrono::seconds(1));
+    EXPECT_FALSE(*credentials->given_up);
+    client->expect_connack(ReasonCode::server_busy);
+    EXPECT_TRUE(client->next().closed);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!*credentials->given_up && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    EXPECT_TRUE(*credentials->given_up);
+}
+
+/// Has no memory left.
+class ThrowingAuthorizer final : public auth::Authorizer {
+    bool allows(auth::Action, std::string_view, std::string_view, std::string_view) const override {
+        throw std::bad_alloc();
+    }
+};
+
+TEST_F(GreetingAuth, AFaultCostsOneNewcomerOnly) {
+    authorizer_ = std::make_shared<ThrowingAuthorizer>();
+    start();
+    wire::Will will;
+    will.topic = "last";
+    const auto client = connect("one", will);
+    question().answer(auth::Admitted{{"ann"}, {}});
+    EXPECT_TRUE(client->next().closed);
+    const auto other = connect("two");
+    question().answer(auth::Admitted{{"bob"}, {}});
+    EXPECT_TRUE(door_.next());
 }
 
 constexpr auto never = std::chrono::seconds(1000);
