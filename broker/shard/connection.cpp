@@ -129,6 +129,7 @@ void Connection::write(Bytes bytes) {
         return;
     }
     channel_.send(bytes);
+    output_.queued_answer(bytes.size());
     shard_.counters().bytes_sent.add(bytes.size());
     shard_.counters().packets_sent.add();
     shard_.mark_dirty(id_);
@@ -186,6 +187,7 @@ Link::Delivered Connection::deliver(const core::Send& send) {
     channel_.send(Bytes(out).subspan(first));
     if (is_v5()) channel_.send_message_bytes(send.message, message.properties());
     channel_.send_message_bytes(send.message, message.payload());
+    output_.queued_message(packet_bytes);
     shard_.counters().bytes_sent.add(packet_bytes);
     shard_.counters().packets_sent.add();
     return Delivered::taken;
@@ -198,6 +200,7 @@ void Connection::flush(Now /*now*/) {
     if (gone_) return;
     channel_.flush();
     backlog_bytes_ = channel_.unsent_bytes();
+    on_output_left();
 }
 
 void Connection::end(ReasonCode reason) {
@@ -250,6 +253,7 @@ void Connection::on_closed(const std::string& why) {
 
 void Connection::on_writable() {
     backlog_bytes_ = 0;
+    on_output_left();
 }
 
 Connection::Step Connection::handle(const wire::Frame& frame) {

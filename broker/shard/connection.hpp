@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/channel.hpp"
+#include "shard/answer_backlog.hpp"
 #include "shard/refusal.hpp"
 #include "shard/shard.hpp"
 #include "shard/token_bucket.hpp"
@@ -84,6 +85,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
         acks = 1,    ///< too many of its publishes wait for the disk
         rate = 2,    ///< it publishes faster than limits.publish_rate_max
         memory = 4,  ///< it publishes, and limits.memory_max is reached
+        output = 8,  ///< it asks and does not read our answers
     };
 
     Step handle(const wire::Frame& frame);
@@ -98,13 +100,17 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     /// What was read before the connection went, and was held: too late to slow anybody down.
     void feed_held();
     /// Not even what has been read already is handled.
-    bool is_held() const { return !holds_ended_ && (pauses_ & ~static_cast<unsigned>(Pause::acks)) != 0; }
+    bool is_held() const {
+        constexpr auto holds = static_cast<unsigned>(Pause::rate) | static_cast<unsigned>(Pause::memory);
+        return !holds_ended_ && (pauses_ & holds) != 0;
+    }
     void hold_to_rate();
     void hold_to_memory();
     void count_pending();
     /// Whether QoS 0 is sent to the client as far as limits.memory_max goes.
     bool keeps_up();
     void on_acks_left();
+    void on_output_left();
     // connection_publish.cpp
     Step handle_publish(const wire::Frame& frame);
     Step resolve_topic(wire::Publish& packet, std::string_view& topic);
@@ -184,6 +190,8 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     std::uint32_t pending_counted_ = 0;  ///< bytes of frames_ that memory_gauge knows of
     std::uint8_t reliefs_stuck_ = 0;
     std::size_t stuck_bytes_ = 0;
+    AnswerBacklog output_;
+    std::uint64_t taken_at_keep_alive_ = 0;    ///< of output_, when keep-alive was looked at
     std::size_t backlog_bytes_ = 0;            ///< what the socket had not taken at the end of the last turn
     const std::uint16_t receive_maximum_;      ///< the client's
     const std::uint16_t receive_maximum_own_;  ///< ours, as CONNACK told it: a reload does not change it

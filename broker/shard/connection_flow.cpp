@@ -1,6 +1,7 @@
 // What comes in, and when it may: keep-alive, and the pauses of a client that is ahead of us.
 #include <fmt/format.h>
 #include <algorithm>
+#include <utility>
 
 #include "base/log.hpp"
 #include "base/memory_gauge.hpp"
@@ -17,6 +18,10 @@ namespace {
 // and when it is read again.
 constexpr std::size_t acks_waiting_max = 1000;
 constexpr std::size_t acks_waiting_low = 500;
+// Answers that a client may leave unread before it is read no further, and when it is read again. One that is
+// heard no more cannot acknowledge messages either, so those do not count.
+constexpr std::size_t answers_unsent_max = 256 * 1024;
+constexpr std::size_t answers_unsent_low = answers_unsent_max / 2;
 // A part of a packet is a sign of life when it is at least so large: a long packet on a slow link is, a byte
 // now and then from somebody who wants to stay is not.
 constexpr std::size_t lively_bytes = 512;
@@ -54,6 +59,7 @@ void Connection::feed(Bytes plain) {
     if (!cut && !error) error = cut.error();
     if (error) fail(*error);
     if (!gone_ && acks_.size() >= acks_waiting_max) pause(Pause::acks);
+    if (!gone_ && output_.answers(channel_.unsent_bytes()) > answers_unsent_max) pause(Pause::output);
     count_pending();
     listen();
 }
@@ -101,6 +107,10 @@ void Connection::resume(Pause why) {
 
 void Connection::on_acks_left() {
     if (!gone_ && acks_.size() < acks_waiting_low) resume(Pause::acks);
+}
+
+void Connection::on_output_left() {
+    if (!gone_ && output_.answers(channel_.unsent_bytes()) <= answers_unsent_low) resume(Pause::output);
 }
 
 void Connection::hold_to_rate() {
@@ -169,8 +179,12 @@ void Connection::release(Pause why) {
 }
 
 void Connection::on_keep_alive_due() {
-    // Nobody can be heard while we do not listen.
-    if (pauses_ != 0) last_received_ = shard_.now().mono;
+    // Nobody can be heard while we do not listen. But if that is because it does not read, then it must at
+    // least read slowly.
+    const std::uint64_t taken = output_.taken(channel_.unsent_bytes());
+    const bool takes = taken > std::exchange(taken_at_keep_alive_, taken);
+    const bool only_output = pauses_ == static_cast<std::uint8_t>(Pause::output);
+    if (pauses_ != 0 && (takes || !only_output)) last_received_ = shard_.now().mono;
     // One and a half times the interval [MQTT-3.1.2-22].
     const auto deadline = last_received_ + Millis(keep_alive_s_ * 1500);
     if (shard_.now().mono < deadline) {

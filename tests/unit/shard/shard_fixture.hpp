@@ -125,6 +125,11 @@ class Peer {
         }
         return true;
     }
+    /// What the socket takes at once of `bytes` from `sent` on.
+    std::size_t send_some(const ByteBuffer& bytes, std::size_t sent) {
+        const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return n > 0 ? static_cast<std::size_t>(n) : 0;
+    }
     bool publish(std::string_view topic, std::string_view payload, wire::QoS qos = wire::QoS::at_most_once,
                  wire::PacketId id = 0) {
         ByteBuffer out;
@@ -173,6 +178,19 @@ class Peer {
             if (type) return type;
         }
         return std::nullopt;
+    }
+    /// Whether `bytes` more come, whatever they are; they are thrown away.
+    bool takes(std::size_t bytes) {
+        const auto deadline = std::chrono::steady_clock::now() + patience;
+        while (bytes > 0 && std::chrono::steady_clock::now() < deadline) {
+            pollfd poll_fd{fd_, POLLIN, 0};
+            if (::poll(&poll_fd, 1, 100) <= 0) continue;
+            std::uint8_t buffer[65536];
+            const ssize_t n = ::recv(fd_, buffer, std::min(bytes, sizeof buffer), 0);
+            if (n <= 0) return false;
+            bytes -= static_cast<std::size_t>(n);
+        }
+        return bytes == 0;
     }
     /// The next PUBLISH, acknowledged when it asks for it.
     bool next_message() {

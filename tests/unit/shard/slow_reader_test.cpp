@@ -88,6 +88,46 @@ TEST(SlowReader, OfQoS1CostsNoMoreThanItsQueue) {
     EXPECT_LT(peak.bytes(), 2 * mib);
 }
 
+TEST(SlowReader, OfAnswersIsHeardNoFurtherUntilItReads) {
+    constexpr std::size_t pings = 2'000'000;
+    RunningShard shard(Limits{});
+    Peer slow(*shard, "slow"), healthy(*shard, "healthy");
+    healthy.subscribe("t", QoS::at_most_once);
+    ByteBuffer out;
+    while (out.size() < 2 * pings) out.insert(out.end(), {0xC0, 0x00});
+    // Rounds of the shard in which it took nothing, each proved by a message that came through.
+    std::size_t sent = 0;
+    for (int idle = 0; sent < out.size() && idle < 20;) {
+        const std::size_t taken = slow.send_some(out, sent);
+        sent += taken;
+        idle = taken > 0 ? 0 : idle + 1;
+        ASSERT_TRUE(healthy.publish("t", "") && healthy.next_message());
+    }
+    // The mark, a read beyond it, and what the system keeps for both directions.
+    EXPECT_LT(sent, 2 * mib) << "it was heard while it did not read";
+    std::thread rest(
+        [&] { slow.send(ByteBuffer(out.begin() + static_cast<std::ptrdiff_t>(sent), out.end())); });
+    EXPECT_TRUE(slow.takes(out.size()));
+    rest.join();
+    EXPECT_TRUE(wait_for([&] { return shard.counters().packets_received.get() >= pings; }));
+}
+
+TEST(SlowReader, OfMessagesIsHeard) {
+    RunningShard shard(Limits{});
+    Peer slow(*shard, "slow"), healthy(*shard, "healthy");
+    slow.subscribe("t/#", QoS::at_least_once);
+    healthy.subscribe("u", QoS::at_most_once);
+    const std::string payload(50'000, 'x');
+    for (wire::PacketId id = 1; id <= 30; ++id) {
+        ASSERT_TRUE(healthy.publish("t/1", payload, QoS::at_least_once, id));
+        ASSERT_EQ(healthy.next(), wire::PacketType::puback);
+    }
+    for (int i = 0; i < 10; ++i) {
+        ASSERT_TRUE(slow.publish("u", ""));
+        EXPECT_TRUE(healthy.next_message());
+    }
+}
+
 /// One shard with a budget, one subscriber of QoS 1 that stops reading, one that reads.
 class MemoryMax : public testing::Test {
   protected:
