@@ -188,9 +188,10 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     bool holds_ended_ = false;           ///< the client is not to be slowed any more: its connection is gone
     std::uint8_t pauses_ = 0;            ///< of Pause
     std::uint32_t pending_counted_ = 0;  ///< bytes of frames_ that memory_gauge knows of
+    bool heard_ = false;                 ///< bytes came since memory was last relieved
     std::uint8_t reliefs_stuck_ = 0;
-    std::size_t stuck_bytes_ = 0;
     AnswerBacklog output_;
+    std::uint64_t taken_at_relief_ = 0;        ///< of output_, when memory was last relieved
     std::uint64_t taken_at_keep_alive_ = 0;    ///< of output_, when keep-alive was looked at
     std::size_t backlog_bytes_ = 0;            ///< what the socket had not taken at the end of the last turn
     const std::uint16_t receive_maximum_;      ///< the client's

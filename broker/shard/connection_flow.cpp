@@ -41,6 +41,7 @@ std::uint16_t Connection::keep_alive_for(std::uint16_t asked_s, std::chrono::sec
 void Connection::on_bytes(Bytes plain) {
     if (gone_) return;
     shard_.counters().bytes_received.add(plain.size());
+    heard_ = true;
     feed(plain);
 }
 
@@ -143,10 +144,15 @@ void Connection::on_memory_due() {
 
 void Connection::end_if_stuck() {
     if (gone_) return;
-    // What it has not taken, and what it has begun to send and not gone on with.
-    const std::size_t bytes = channel_.unsent_bytes() + (is_held() ? 0 : frames_.pending().size());
-    const bool stuck = bytes > backlog_bytes_fair && bytes >= stuck_bytes_;
-    stuck_bytes_ = bytes;
+    // What waits for it and it takes nothing of, and what it has begun to send and does not go on with. Each
+    // by itself: a ping now and then is no sign that it reads. And what grows moves: a long packet on a slow
+    // link.
+    const std::size_t unsent = channel_.unsent_bytes();
+    const std::uint64_t taken = output_.taken(unsent);
+    const bool takes = taken > std::exchange(taken_at_relief_, taken);
+    const bool goes_on = std::exchange(heard_, false) || pauses_ != 0;
+    const bool stuck = (unsent > backlog_bytes_fair && !takes) ||
+                       (frames_.pending().size() > backlog_bytes_fair && !goes_on);
     reliefs_stuck_ = stuck ? static_cast<std::uint8_t>(reliefs_stuck_ + 1) : std::uint8_t{0};
     if (reliefs_stuck_ < reliefs_stuck_max) return;
     fail({ReasonCode::quota_exceeded, "it does not move while limits.memory_max is reached"});

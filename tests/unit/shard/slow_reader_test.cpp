@@ -235,6 +235,49 @@ TEST_F(MemoryMax, AClientThatTakesNothingIsDisconnectedWhenNothingElseHelps) {
     pump(publisher, healthy, 10, QoS::at_most_once);
 }
 
+/// Memory that something else in the process holds.
+class Ballast {
+  public:
+    explicit Ballast(std::int64_t bytes) : bytes_(bytes) { memory_gauge::add(bytes_); }
+    ~Ballast() { memory_gauge::add(-bytes_); }
+    Ballast(const Ballast&) = delete;
+    Ballast& operator=(const Ballast&) = delete;
+
+  private:
+    const std::int64_t bytes_;
+};
+
+// For longer than the patience with those who hold memory and do not move.
+TEST_F(MemoryMax, ALongPacketOnASlowLinkIsNoStandstill) {
+    constexpr std::size_t packet_bytes = 1'000'000, step_bytes = 10'000;
+    Peer watcher(*shard_, "watcher"), client(*shard_, "client"), stuck(*shard_, "stuck");
+    watcher.subscribe("t", QoS::at_most_once);
+    const std::string payload(packet_bytes, 'x');
+    ByteBuffer out;
+    wire::encode_publish(out, wire::Version::v5, {.topic = "t", .payload = as_bytes(payload)});
+    const Ballast ballast(20 * mib);
+    const auto part = [&](std::size_t from, std::size_t to) {
+        return ByteBuffer(out.begin() + static_cast<std::ptrdiff_t>(from),
+                          out.begin() + static_cast<std::ptrdiff_t>(std::min(to, out.size())));
+    };
+    // One that has stopped in the middle tells when the patience is over.
+    ASSERT_TRUE(stuck.send(part(0, packet_bytes / 2)));
+    std::size_t sent = packet_bytes / 10;
+    ASSERT_TRUE(client.send(part(0, sent)));
+    ASSERT_TRUE(wait_for([&] {
+        if (sent + 2 * step_bytes < out.size()) {
+            EXPECT_TRUE(client.send(part(sent, sent + step_bytes)));
+            sent += step_bytes;
+        }
+        EXPECT_TRUE(watcher.publish("t", "")) << "what lets the shard look at its memory";
+        EXPECT_TRUE(watcher.next_message());
+        return shard_.counters().connections.get() < 3;
+    }));
+    ASSERT_TRUE(client.send(part(sent, out.size())));
+    EXPECT_TRUE(watcher.next_message());
+    EXPECT_EQ(shard_.counters().connections.get(), 2U);
+}
+
 // A client that begins large packets and does not end them holds memory too.
 TEST_F(MemoryMax, UnfinishedPacketsCount) {
     const auto before = memory_gauge::total();
