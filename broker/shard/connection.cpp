@@ -14,6 +14,9 @@ using wire::WireError;
 
 namespace {
 
+// Above it, what may wait does: retained messages.
+constexpr std::uint64_t waiting_mark = 256 * 1024;
+
 /// The encoder's scratch space of this thread.
 ByteBuffer& scratch() {
     thread_local ByteBuffer buffer;
@@ -149,10 +152,8 @@ Link::Delivered Connection::deliver(const core::Send& send) {
         write(out);
         return Delivered::taken;
     }
-    if (send.qos == wire::QoS::at_most_once &&
-        channel_.unsent_bytes() > shard_.limits().write_buffer_bytes_max) {
+    if (send.qos == wire::QoS::at_most_once && !takes_within(shard_.limits().write_buffer_bytes_max))
         return Delivered::congested;
-    }
     if (send.qos == wire::QoS::at_most_once && !keeps_up()) return Delivered::no_memory;
     const core::Message& message = *send.message;
     OutboundAliases* aliases = out_aliases();
@@ -191,6 +192,17 @@ Link::Delivered Connection::deliver(const core::Send& send) {
     shard_.counters().bytes_sent.add(packet_bytes);
     shard_.counters().packets_sent.add();
     return Delivered::taken;
+}
+
+// What nobody has tried to write yet says nothing of the client.
+bool Connection::takes_within(std::uint64_t bytes) {
+    if (channel_.unsent_bytes() <= bytes) return true;
+    channel_.flush();
+    return channel_.unsent_bytes() <= bytes;
+}
+
+bool Connection::has_room() {
+    return gone_ || takes_within(std::min(waiting_mark, shard_.limits().write_buffer_bytes_max / 2));
 }
 
 void Connection::flush(Now /*now*/) {
@@ -254,6 +266,7 @@ void Connection::on_closed(const std::string& why) {
 void Connection::on_writable() {
     backlog_bytes_ = 0;
     on_output_left();
+    if (!gone_) shard_.go_on_with_retained(id_);
 }
 
 Connection::Step Connection::handle(const wire::Frame& frame) {

@@ -38,6 +38,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
 
     // Link
     Delivered deliver(const core::Send& send) override;
+    bool has_room() override;
     void flush(Now now) override;
     void end(wire::ReasonCode reason) override;
 
@@ -167,6 +168,8 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void fail(const wire::WireError& error);
     void leave(Departure how);
     void write(Bytes bytes);
+    /// Whether no more than so much waits, once the socket was asked.
+    bool takes_within(std::uint64_t bytes);
     OutboundAliases* out_aliases();
     bool is_v5() const { return version_ == wire::Version::v5; }
     Slot& slot() { return shard_.slot(id_); }

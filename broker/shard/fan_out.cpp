@@ -130,6 +130,10 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
                      const core::Share& share, Passage& passage) {
     const core::MessagePtr& message = passage.message;
     Slot& s = slots_[match.id];
+    if (s.retained && s.retained->by_topic.contains(message->topic())) {
+        close_row(passage);                                  // they need rows of their own
+        send_retained_of_topic(match.id, message->topic());  // [MQTT-4.6.0-6]
+    }
     core::QueueEntry entry;
     entry.message = message;
     entry.qos = match.options.at_least_once ? QoS::at_least_once

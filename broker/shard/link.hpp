@@ -48,6 +48,9 @@ class Link {
         no_memory,  ///< QoS 0 only: likewise, and limits.memory_max is near
     };
     virtual Delivered deliver(const core::Send& send) = 0;
+    /// Whether what may wait for the far end should be sent now; if not, the link says when
+    /// (Shard::go_on_with_retained).
+    virtual bool has_room() { return true; }
     /// The turn is over: let go what was delivered in it.
     virtual void flush(Now now) = 0;
     /// The session is taken from this link for a reason; it must not touch its session any more.

@@ -202,6 +202,7 @@ void Shard::depart(SubscriberId id, Departure how) {
     graveyard_.push_back(std::move(s.link));
     ++s.generation;
     s.gated = 0;
+    s.retained.reset();
     s.session->detach();
     if (s.shares > 0) refresh_member(id);
     if (s.lane) return;
@@ -300,28 +301,6 @@ bool Shard::unsubscribe(SubscriberId id, std::string_view filter) {
     if (s.session->durable())
         batch_.emplace_back(core::RemoveSubscription{s.session->key(), std::string(filter)});
     return true;
-}
-
-void Shard::send_retained(SubscriberId id, std::string_view filter,
-                          const core::SubscriptionOptions& options) {
-    for (const core::MessagePtr& message : parts_.retained->match(filter, now().wall)) {
-        Slot& s = slots_[id];
-        if (!may(auth::Action::deliver, s, message->topic())) continue;
-        core::QueueEntry entry;
-        entry.message = message;
-        entry.qos = std::min(message->qos(), options.qos);
-        entry.retain = true;  // [MQTT-3.3.1-8]
-        if (options.identifier != 0) entry.subscription_identifiers.push_back(options.identifier);
-        const core::QueueTarget target{s.session->key(), entry.qos, true, entry.subscription_identifiers};
-        const bool durable = s.session->durable() && entry.qos != wire::QoS::at_most_once;
-        if (durable) entry.row = ++row_counter_ * 256 + index_;
-        const core::RowId row = entry.row;
-        core::Effects& effects = begin_step();
-        const auto offered = s.session->offer(std::move(entry), effects, memory_room());
-        if (durable && offered == core::Session::Offered::sent)
-            batch_.emplace_back(core::AppendMessage{row, message, {target}});
-        execute(id, effects);
-    }
 }
 
 void Shard::arm_retained_sweep(Millis after) {

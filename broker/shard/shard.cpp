@@ -1,6 +1,7 @@
 #include "shard/shard.hpp"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
@@ -11,6 +12,7 @@ namespace {
 // Handlers that may run before the results of a turn leave: enough to batch a burst, few enough that nobody
 // waits long.
 constexpr int handlers_per_turn = 256;
+constexpr std::size_t letters_per_turn = 1000;
 constexpr auto lane_tick = Millis(50);
 // A longer turn freezes every client of the shard; it is worth a line in the log.
 constexpr auto long_turn = Millis(50);
@@ -50,7 +52,7 @@ void Shard::run() {
     if (index_ == 0) arm_retained_sweep(parts_.retained_sweep);
     while (!stopping_) {
         context_.run_one();
-        for (int i = 1; i < handlers_per_turn && context_.poll_one() > 0; ++i) {
+        for (int i = 1; i < handlers_per_turn && !turn_full_ && context_.poll_one() > 0; ++i) {
         }
         end_turn();
     }
@@ -61,7 +63,7 @@ bool Shard::run_ready() {
     context_.restart();  // it stops whenever it runs out of work
     now_read_ = false;
     int handlers = 0;
-    while (handlers < handlers_per_turn && !stopping_ && context_.poll_one() > 0) ++handlers;
+    while (handlers < handlers_per_turn && !stopping_ && !turn_full_ && context_.poll_one() > 0) ++handlers;
     end_turn();
     return handlers > 0;
 }
@@ -71,11 +73,20 @@ void Shard::post_stop() {
 }
 
 void Shard::take_mail() {
-    mailbox_.take(letters_);
-    for (Envelope& envelope : letters_) {
-        std::visit([this](auto& letter) { open_mail(letter); }, envelope);
+    const bool all = letters_opened_ == letters_.size();
+    if (all) {
+        letters_.clear();
+        letters_opened_ = 0;
+        mailbox_.take(letters_);
     }
-    letters_.clear();
+    const std::size_t end = std::min(letters_.size(), letters_opened_ + letters_per_turn);
+    while (letters_opened_ < end)
+        std::visit([this](auto& letter) { open_mail(letter); }, letters_[letters_opened_++]);
+    // Mail that came since the box was emptied has woken us, or will.
+    if (end == letters_.size() && (all || mailbox_.depth() == 0)) return;
+    // After a stall there may be very many; sockets and the store have their turn in between.
+    turn_full_ = true;
+    boost::asio::post(context_, [this] { take_mail(); });
 }
 
 void Shard::open_mail(mail::Admit& letter) {
@@ -267,6 +278,7 @@ void Shard::end_turn() {
         }
     }
     now_read_ = false;
+    turn_full_ = false;
 }
 
 void Shard::give_due_answers() {

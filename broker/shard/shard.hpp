@@ -127,6 +127,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// The retained messages of one subscription, as its own messages [MQTT-3.3.1-9 to -11].
     void send_retained(core::SubscriberId id, std::string_view filter,
                        const core::SubscriptionOptions& options);
+    /// The client has room again.
+    void go_on_with_retained(core::SubscriberId id);
     /// The ticket waits until this turn's batch is durable, if there is anything in it.
     void hold_until_commit(TicketId ticket);
     void save_progress(core::SubscriberId id);
@@ -232,6 +234,11 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     bool takes(core::SubscriberId id, const core::Message& message) const;
     void offer_to(const Match& match, const std::vector<std::uint32_t>& identifiers, const core::Share& share,
                   Passage& passage);
+    // retained_run.cpp
+    void send_retained_of_topic(core::SubscriberId id, std::string_view topic);
+    void offer_retained(core::SubscriberId id, const core::MessagePtr& message,
+                        const LinkSpec::Wanted& wanted);
+
     /// No more receivers for its row; the next one gets another.
     void close_row(Passage& passage);
     void retain(const core::MessagePtr& message);
@@ -306,7 +313,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     boost::asio::io_context context_{1};
     Mailbox mailbox_;
     std::vector<Envelope> letters_;
-    std::vector<Mailbox*> peers_;  ///< by shard; our own included
+    std::size_t letters_opened_ = 0;  ///< of letters_
+    std::vector<Mailbox*> peers_;     ///< by shard; our own included
     OwnerThread owner_;
     Counters counters_;
 
@@ -334,6 +342,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
 
     // The turn.
     bool stopping_ = false;
+    bool turn_full_ = false;              ///< what is left of some work goes on in the next one
     std::shared_ptr<std::latch> closed_;  ///< waited for since post_close()
     bool now_read_ = false;
     Now now_{};

@@ -1,5 +1,6 @@
 #pragma once
 /// Slot: a session with all that the shard knows about it beyond the specification's session state.
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +26,22 @@ struct LaneSlot {
     std::unordered_map<core::RowId, Waiting> waiting;
 };
 
+/// Retained messages for new subscriptions that have not left yet, because the client is to read others
+/// first.
+struct RetainedRun {
+    struct Item {
+        core::MessagePtr topic_of;  ///< keeps the key in by_topic
+        core::MessagePtr message;   ///< none: it has left out of turn, or is not wanted any more
+        std::uint32_t wanted = 0;
+    };
+    std::vector<LinkSpec::Wanted> wanted;
+    std::deque<Item> items;
+    std::uint64_t first = 0;  ///< place of items.front()
+    /// Where a topic's are: they go before anything newer of that topic does.
+    std::unordered_multimap<std::string_view, std::uint64_t> by_topic;
+    bool posted = false;  ///< the next portion comes by itself
+};
+
 struct Slot {
     std::unique_ptr<core::Session> session;  ///< none: the slot is free
     std::unique_ptr<Link> link;              ///< none: nobody is connected
@@ -36,9 +53,10 @@ struct Slot {
     std::optional<WallTime> disconnected_at;
     std::map<std::string, core::SubscriptionOptions, std::less<>> subscriptions;
     std::unique_ptr<LaneSlot> lane;
-    std::uint32_t shares = 0;  ///< shared subscriptions among them
-    core::RowId last_row = 0;  ///< the newest one that it was a receiver of
-    std::uint32_t gated = 0;   ///< runs of sends to this link that wait for a commit
+    std::unique_ptr<RetainedRun> retained;  ///< none: they all have left
+    std::uint32_t shares = 0;               ///< shared subscriptions among them
+    core::RowId last_row = 0;               ///< the newest one that it was a receiver of
+    std::uint32_t gated = 0;                ///< runs of sends to this link that wait for a commit
     bool progress_dirty = false;
     bool link_dirty = false;
 };
