@@ -64,20 +64,26 @@ void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
     PendingAck& ack = ack_at(cookie);
     ack.ticket = 0;
     if (is_error(answer.code)) {
-        if (ack.type == PacketType::pubrec) session().forget_inbound(ack.packet_id);
-        if (!is_v5()) {
-            // 3.1.1 has no negative PUBACK; without one the client repeats the message when it comes back.
-            log::warn(fmt::format("{} is disconnected: its publish was refused ({})", describe(),
-                                  name_of(answer.code)));
-            channel_.close_after_flush();
-            leave(Departure::with_will);
-            return;
-        }
         ack.code = answer.code;
         if (answer.code == ReasonCode::quota_exceeded) ack.why = "the queue of a receiver is full";
-        ack.unrecorded = false;
+        ack.unrecorded = ack.routed = false;
+        if (ack.type == PacketType::pubrec && session().has_inbound(ack.packet_id)) {
+            // The disk may know the id already: it must forget it before the client may use it again.
+            session().forget_inbound(ack.packet_id);
+            shard_.save_progress(id_);
+            with_ticket(cookie, [this](TicketId ticket) { shard_.hold_until_commit(ticket); });
+            return;
+        }
     } else if (ack.routed && is_v5() && !answer.matched) {
         ack.code = ReasonCode::no_matching_subscribers;
+    }
+    if (is_error(ack.code) && !is_v5()) {
+        // 3.1.1 has no negative PUBACK; without one the client repeats the message when it comes back.
+        log::warn(
+            fmt::format("{} is disconnected: its publish was refused ({})", describe(), name_of(ack.code)));
+        channel_.close_after_flush();
+        leave(Departure::with_will);
+        return;
     }
     ack.routed = false;
     if (ack.unrecorded) {

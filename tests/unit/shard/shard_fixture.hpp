@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -33,6 +34,10 @@ class InstantStore final : public store::Store {
             for (core::LedgerEntry& entry : batch) {
                 if (auto* cleared = std::get_if<core::ClearRetained>(&entry))
                     cleared_.push_back(std::move(*cleared));
+                if (const auto* saved = std::get_if<core::SaveSession>(&entry))
+                    keys_[saved->record.client_id] = saved->record.key;
+                if (const auto* progress = std::get_if<core::SaveProgress>(&entry))
+                    inbound_[progress->session] = progress->inbound_released;
             }
         }
         shard->post_committed(turn);
@@ -48,11 +53,19 @@ class InstantStore final : public store::Store {
         return cleared_;
     }
 
+    /// The packet ids of QoS 2 messages from this client that were not released, as they were last saved.
+    std::vector<wire::PacketId> inbound(const std::string& client_id) {
+        const std::lock_guard lock(mutex_);
+        return inbound_[keys_[client_id]];
+    }
+
     Shard* shard = nullptr;
 
   private:
     std::mutex mutex_;
     std::vector<core::ClearRetained> cleared_;
+    std::map<std::string, core::SessionKey> keys_;
+    std::map<core::SessionKey, std::vector<wire::PacketId>> inbound_;
 };
 
 class RunningShard {
