@@ -120,6 +120,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     core::MessagePtr freeze(const wire::Publish& packet, std::string_view topic);
     void accept_qos1(const wire::Publish& packet, const core::MessagePtr& message);
     void accept_qos2(const wire::Publish& packet, const core::MessagePtr& message);
+    void repeat_pubrec(wire::PacketId id);
     void record_inbound(PendingAck& ack);
     bool awaits_pubrec(wire::PacketId id) const;
     Step handle_pubrel(const wire::Frame& frame);

@@ -81,6 +81,12 @@ Connection::Step Connection::resolve_topic(wire::Publish& packet, std::string_vi
 }
 
 Connection::Step Connection::refuse_publish(const wire::Publish& packet, const Refused& why) {
+    if (is_v5() && packet.qos == QoS::exactly_once && session().has_inbound(packet.packet_id)) {
+        // The first one was let in, whatever is true now. An error would free the id for the client alone
+        // [MQTT-4.3.3-9], and the session would take its next message for a repetition.
+        repeat_pubrec(packet.packet_id);
+        return {};
+    }
     note_refusal(why);
     // Before version 5 there is no way to say no: the message is acknowledged and goes nowhere
     // [MQTT-3.3.5-2].
@@ -109,6 +115,13 @@ bool Connection::awaits_pubrec(wire::PacketId id) const {
     return false;
 }
 
+// Not delivered again, answered again [MQTT-4.3.3-10], once what the first one caused is durable.
+void Connection::repeat_pubrec(wire::PacketId id) {
+    if (awaits_pubrec(id)) return;
+    shard_.save_progress(id_);
+    with_ticket(push_ack(PacketType::pubrec, id), [&](TicketId ticket) { shard_.hold_until_commit(ticket); });
+}
+
 void Connection::accept_qos2(const wire::Publish& packet, const core::MessagePtr& message) {
     if (awaits_pubrec(packet.packet_id)) return;  // repeated while we still work on the first
     // On one shard the packet id and all that the message causes are one commit. With several, the id must
@@ -116,11 +129,7 @@ void Connection::accept_qos2(const wire::Publish& packet, const core::MessagePtr
     // when they all have answered.
     const bool alone = shard_.is_only_shard();
     if (alone ? !session().on_publish_qos2(packet.packet_id) : session().has_inbound(packet.packet_id)) {
-        // A repetition: not delivered again, answered again [MQTT-4.3.3-10], once what the first one caused
-        // is durable.
-        shard_.save_progress(id_);
-        with_ticket(push_ack(PacketType::pubrec, packet.packet_id),
-                    [&](TicketId ticket) { shard_.hold_until_commit(ticket); });
+        repeat_pubrec(packet.packet_id);
         return;
     }
     const std::uint64_t cookie = push_ack(PacketType::pubrec, packet.packet_id);

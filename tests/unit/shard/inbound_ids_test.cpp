@@ -32,6 +32,13 @@ ReasonCode next_ack(Peer& peer, PacketType type) {
     return code;
 }
 
+void release(Peer& peer, wire::PacketId id) {
+    ByteBuffer out;
+    wire::encode_ack(out, wire::Version::v5, PacketType::pubrel, {.packet_id = id});
+    ASSERT_TRUE(peer.send(out));
+    EXPECT_EQ(next_ack(peer, PacketType::pubcomp), ReasonCode::success);
+}
+
 // An upstream's spool drops the message long after its id went to the disk.
 TEST(InboundIds, ARefusedOneIsForgottenOnDiskBeforeTheAnswer) {
     RunningShard shard({});
@@ -51,6 +58,33 @@ TEST(InboundIds, ARefusedOneIsForgottenOnDiskBeforeTheAnswer) {
     ASSERT_TRUE(other.publish("up/2", "x", QoS::at_least_once, 1));
     EXPECT_EQ(next_ack(refused, PacketType::pubrec), ReasonCode::quota_exceeded);
     EXPECT_EQ(shard.store().inbound("refused"), std::vector<wire::PacketId>{});
+}
+
+// [MQTT-4.3.3-9]: an error would free the id for the client, and only for the client.
+TEST(InboundIds, ARepetitionIsAnsweredAsOneThoughItsTopicIsRefusedNow) {
+    RunningShard shard({});
+    Peer subscriber(*shard, "subscriber");
+    subscriber.subscribe("#", QoS::at_least_once);
+    const std::string topic = "a/b/c";
+    {
+        Peer publisher(*shard, "publisher", persistent);
+        ASSERT_TRUE(publisher.publish(topic, "first", QoS::exactly_once, 5));
+        EXPECT_EQ(next_ack(publisher, PacketType::pubrec), ReasonCode::success);
+    }
+    ASSERT_TRUE(subscriber.next_message());
+    Limits strict;
+    strict.topic_levels_max = 2;
+    (*shard).post_reload(nullptr, auth::make_allow_all_authorizer(), strict);
+    Peer publisher(*shard, "publisher", persistent);
+    ASSERT_TRUE(publisher.publish(topic, "another", QoS::exactly_once, 6));
+    EXPECT_EQ(next_ack(publisher, PacketType::pubrec), ReasonCode::topic_name_invalid);
+    ASSERT_TRUE(publisher.publish(topic, "first", QoS::exactly_once, 5));
+    EXPECT_EQ(next_ack(publisher, PacketType::pubrec), ReasonCode::success);
+    release(publisher, 5);
+    // The next one under this id is new.
+    ASSERT_TRUE(publisher.publish("a/b", "second", QoS::exactly_once, 5));
+    EXPECT_EQ(next_ack(publisher, PacketType::pubrec), ReasonCode::success);
+    EXPECT_TRUE(subscriber.next_message());
 }
 
 }  // namespace
