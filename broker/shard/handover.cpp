@@ -14,6 +14,8 @@ using core::SubscriberId;
 void Shard::end_queue(SubscriberId id) {
     Slot& s = slots_[id];
     const SessionKey key = s.session->key();
+    // One that was not posted yet will not be: the slot may belong to another session by then.
+    const bool load_unposted = std::erase(loads_, id) > 0;
     core::Session::Leftovers left;
     if (!groups_.empty()) left = s.session->give_up();  // else nobody could take any
     if (key == 0) {
@@ -29,8 +31,8 @@ void Shard::end_queue(SubscriberId id) {
     leaving.after = s.session->load_after();
     leaving.in_flight = std::move(left.in_flight_behind);
     std::sort(leaving.in_flight.begin(), leaving.in_flight.end());
-    // A window that the session has asked for may still come; one that it would have asked for will not.
-    leaving.foreign_loads = s.session->loading() && std::erase(loads_, id) == 0 ? 1 : 0;
+    // A window that the session has asked for may still come.
+    leaving.foreign_loads = s.session->loading() && !load_unposted ? 1 : 0;
     leaving.exhausted = !left.behind;
     for (core::QueueEntry& entry : left.to_others) hand_on(key, entry);
     if (leaving.waits > 0 || !leaving.exhausted) {
