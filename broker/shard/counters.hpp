@@ -35,6 +35,7 @@ struct Counters {
     Counter sessions;           ///< now, detached ones included
     Counter bridge_sessions;    ///< of these, the spools of bridges
     Counter sessions_expired;
+    Counter sessions_of_others;    ///< not given to another user, but ended
     Counter subscriptions;         ///< now
     Counter shared_subscriptions;  ///< of these, members of a group
     Counter bytes_received, bytes_sent;

@@ -131,13 +131,29 @@ void Shard::restore(const store::RecoveredSession& recovered) {
     schedule_end_of_session(id, WillAtOnce::no);  // there are more to be restored, who may want it
 }
 
+bool Shard::is_of_another_user(const Slot& s, const Admission& admission) {
+    if (s.user_name == admission.user_name) return false;
+    counters_.sessions_of_others.add();
+    static log::RateLimit limit(10'000);
+    std::uint64_t suppressed = 0;
+    if (limit.allow(now().mono.time_since_epoch().count(), suppressed)) {
+        log::warn(
+            fmt::format("the session of client '{}' was user '{}'s and is not given to user '{}', who gets "
+                        "a new one ({} more such sessions before)",
+                        s.client_id, s.user_name, admission.user_name, suppressed));
+    }
+    return true;
+}
+
 SubscriberId Shard::session_for(const Admission& admission, bool& session_present) {
     session_present = false;
     const bool durable = admission.session_expiry_interval_s > 0;
     SubscriberId id = find_client(admission.client_id);
     if (id != UINT32_MAX && slots_[id].link) depart(id, Departure::taken_over);  // [MQTT-3.1.4-3]
-    // A session of no duration ended with its connection; a clean start ends any other [MQTT-3.1.2-4].
-    if (id != UINT32_MAX && (admission.clean_start || slots_[id].expiry_interval_s == 0)) {
+    // A session of no duration ended with its connection; a clean start ends any other [MQTT-3.1.2-4]; and
+    // what waits for one user is not for another who knows the client id.
+    if (id != UINT32_MAX && (admission.clean_start || slots_[id].expiry_interval_s == 0 ||
+                             is_of_another_user(slots_[id], admission))) {
         discard_session(id);
         id = UINT32_MAX;
     }

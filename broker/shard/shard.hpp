@@ -286,6 +286,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void discard_session(core::SubscriberId id);
     void admit(Admission admission);
     void enter(Admission admission);
+    /// Then it is counted and logged: a client that wants to go on with the session of another user.
+    bool is_of_another_user(const Slot& slot, const Admission& admission);
     core::SubscriberId session_for(const Admission& admission, bool& session_present);
     void save_session(core::SubscriberId id);
     void publish_will(core::SubscriberId id);

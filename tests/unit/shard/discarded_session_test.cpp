@@ -63,5 +63,26 @@ TEST(DiscardedSession, LeavesNoLoadToTheNextOneInItsPlace) {
     for (const int fd : clients) ::close(fd);
 }
 
+// Whoever knows a client id does not get by it what was kept for another user.
+TEST(DiscardedSession, IsOneOfAnotherUser) {
+    RunningShard shard({});
+    const auto come = [&](const char* user) {
+        return std::make_unique<Peer>(*shard, "client", [user](Admission& admission) {
+            admission.user_name = user;
+            admission.clean_start = false;
+            admission.session_expiry_interval_s = 3600;
+        });
+    };
+    come("alice")->subscribe("t", wire::QoS::at_least_once);
+    ASSERT_TRUE(wait_for([&] { return shard.counters().connections.get() == 0; }));
+    auto peer = come("alice");
+    EXPECT_EQ(shard.counters().subscriptions.get(), 1U);
+    EXPECT_EQ(shard.counters().sessions_of_others.get(), 0U);
+    peer = come("bob");  // while the other is connected
+    EXPECT_EQ(shard.counters().subscriptions.get(), 0U);
+    EXPECT_EQ(shard.counters().sessions.get(), 1U);
+    EXPECT_EQ(shard.counters().sessions_of_others.get(), 1U);
+}
+
 }  // namespace
 }  // namespace sluice::shard::test
