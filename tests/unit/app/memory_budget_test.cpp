@@ -45,5 +45,26 @@ TEST_F(MemoryBudget, IsWhatTheTightestGroupAllows) {
     EXPECT_EQ(available("0::/../../elsewhere\n"), 30000000U);
 }
 
+TEST_F(MemoryBudget, IsWhatAGroupOfVersion1Allows) {
+    fs::create_directories(root_ / "memory/a.slice/b.service");
+    write("memory/memory.limit_in_bytes", "9223372036854771712\n");
+    EXPECT_EQ(available("4:memory:/a.slice/b.service\n0::/\n"), machine);
+    write("memory/a.slice/memory.limit_in_bytes", "67108864\n");
+    EXPECT_EQ(available("9:name=systemd:/\n4:memory:/a.slice/b.service\n0::/\n"), 67108864U);
+    EXPECT_EQ(available("4:cpu,memory:/a.slice\n"), 67108864U);
+    EXPECT_EQ(available("4:name=memory:/a.slice\n4:memory:/\n"), machine);
+    write("memory/a.slice/b.service/memory.limit_in_bytes", "33554432\n");
+    EXPECT_EQ(available("4:memory:/a.slice/b.service\n"), 33554432U);
+    EXPECT_EQ(available("4:memory:/../b.service\nno line at all\n"), machine);
+}
+
+TEST(MemoryDefault, LeavesRoomForTheBrokerItself) {
+    constexpr std::uint64_t mib = 1 << 20;
+    EXPECT_EQ(default_memory_max(64 * mib), 24 * mib);
+    EXPECT_EQ(default_memory_max(1024 * mib), 504 * mib);
+    EXPECT_EQ(default_memory_max(32 * mib), 8 * mib);
+    EXPECT_EQ(default_memory_max(16 * mib), 4 * mib);
+}
+
 }  // namespace
 }  // namespace sluice::app
