@@ -1,11 +1,13 @@
 #pragma once
 /// Ring<T>: a queue in one block of memory that holds none while it is empty. std::deque keeps 576 bytes even
-/// then, which ten thousand idle sessions would feel.
+/// then, which ten thousand idle sessions would feel. The block counts in memory_gauge: where a message waits
+/// for many, what points to it is more than the message itself.
 #include <cstddef>
 #include <memory>
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/memory_gauge.hpp"
 
 namespace sluice {
 
@@ -55,21 +57,30 @@ class Ring {
         while (size_ > 0) pop_front();
     }
 
+    /// Gives back what a longer queue needed. References to elements are invalid afterwards.
+    void fit() {
+        std::size_t capacity = capacity_;
+        while (capacity > 4 && capacity / 4 >= size_) capacity /= 2;
+        if (size_ > 0 && capacity < capacity_) move_to(capacity);
+    }
+
   private:
-    void grow() {
-        const std::size_t capacity = capacity_ == 0 ? 4 : capacity_ * 2;
+    void grow() { move_to(capacity_ == 0 ? 4 : capacity_ * 2); }
+    void move_to(std::size_t capacity) {
         T* slots = std::allocator<T>{}.allocate(capacity);
         for (std::size_t i = 0; i < size_; ++i) {
             std::construct_at(slots + i, std::move((*this)[i]));
             std::destroy_at(&(*this)[i]);
         }
-        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
+        free_block();
         slots_ = slots;
         capacity_ = capacity;
-        head_ = 0;
+        memory_gauge::add(static_cast<std::int64_t>(capacity_ * sizeof(T)));
     }
     void free_block() {
-        if (slots_) std::allocator<T>{}.deallocate(slots_, capacity_);
+        if (!slots_) return;
+        std::allocator<T>{}.deallocate(slots_, capacity_);
+        memory_gauge::add(-static_cast<std::int64_t>(capacity_ * sizeof(T)));
         slots_ = nullptr;
         capacity_ = head_ = 0;
     }

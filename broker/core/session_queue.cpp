@@ -58,6 +58,7 @@ void Session::shed(Effects& effects) {
         queue_bytes_ -= bytes_of(queue_.front());
         queue_.pop_front();
     }
+    queue_.fit();
 }
 
 void Session::enqueue(QueueEntry entry, bool to_store_only) {

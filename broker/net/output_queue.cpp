@@ -33,8 +33,10 @@ void OutputQueue::append_copy(Bytes bytes) {
     const bool grow = first_ < segments_.size() && !segments_.back().keep &&
                       segments_.back().copied.size() + bytes.size() <= copied_bytes_soft_max;
     if (!grow) push({ThreadBuffers::mine().borrow(), {}, {}});
-    append(segments_.back().copied, bytes);
-    memory_gauge::add(static_cast<std::int64_t>(bytes.size()));
+    ByteBuffer& copied = segments_.back().copied;
+    const std::size_t before = copied.capacity();
+    append(copied, bytes);
+    memory_gauge::add(static_cast<std::int64_t>(copied.capacity() - before));
     bytes_ += bytes.size();
 }
 
@@ -45,21 +47,23 @@ void OutputQueue::append_shared(core::MessagePtr keep, Bytes view) {
 }
 
 void OutputQueue::push(Segment segment) {
+    const std::size_t before = table_bytes();
     segments_.push_back(std::move(segment));
-    memory_gauge::add(sizeof(Segment));
+    memory_gauge::add(static_cast<std::int64_t>(segments_.back().copied.capacity() + table_bytes() - before));
 }
 
 void OutputQueue::clear() {
     while (first_ < segments_.size()) drop_first();
     bytes_ = 0;
     // An idle connection holds no memory for its output.
+    memory_gauge::add(-static_cast<std::int64_t>(table_bytes()));
     std::vector<Segment>().swap(segments_);
     first_ = 0;
 }
 
 void OutputQueue::drop_first() {
     Segment& segment = segments_[first_];
-    memory_gauge::add(-static_cast<std::int64_t>(sizeof(Segment) + segment.copied.size()));
+    memory_gauge::add(-static_cast<std::int64_t>(segment.copied.capacity()));
     ThreadBuffers::mine().give_back(std::move(segment.copied));
     segment.keep = {};
     ++first_;
@@ -83,6 +87,11 @@ void OutputQueue::consume(std::size_t bytes) {
     } else if (first_ >= 64 && first_ * 2 >= segments_.size()) {
         segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(first_));
         first_ = 0;
+        if (segments_.capacity() / 4 > segments_.size()) {
+            memory_gauge::add(-static_cast<std::int64_t>(table_bytes()));
+            segments_.shrink_to_fit();
+            memory_gauge::add(static_cast<std::int64_t>(table_bytes()));
+        }
     }
 }
 

@@ -45,6 +45,7 @@ class OutputQueue {
     };
     void push(Segment segment);
     void drop_first();
+    std::size_t table_bytes() const { return segments_.capacity() * sizeof(Segment); }
 
     std::vector<Segment> segments_;
     std::size_t first_ = 0;         ///< index of the first segment that is not yet sent

@@ -21,11 +21,12 @@ struct TicketRef {
 
 namespace mail {
 
+// What is large and rare stands behind a pointer: every letter takes the room of the largest.
 struct Admit {
-    Admission admission;
+    std::unique_ptr<Admission> admission;
 };
 struct AddLink {
-    LinkSpec spec;
+    std::unique_ptr<LinkSpec> spec;
 };
 struct RemoveLink {
     LinkNumber number;
@@ -74,10 +75,12 @@ struct QueueLoaded {
 struct Reload {
     std::shared_ptr<auth::Authenticator> authenticator;
     std::shared_ptr<const auth::Authorizer> authorizer;
-    Limits limits;
+    std::unique_ptr<const Limits> limits;
 };
 /// Are you there? The shard raises its `pings` counter.
 struct Ping {};
+/// Another shard has seen that memory becomes short: whoever has no traffic of its own would not notice.
+struct LookAtMemory {};
 /// End all connections; `done` is told when what follows from that (wills) is on its way to the other shards.
 struct Close {
     std::shared_ptr<std::latch> done;
@@ -86,8 +89,11 @@ struct Stop {};
 
 }  // namespace mail
 
-using Envelope = std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver,
-                              mail::Answer, mail::Publish, mail::GroupNews, mail::Committed,
-                              mail::QueueLoaded, mail::Reload, mail::Ping, mail::Close, mail::Stop>;
+using Envelope =
+    std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver, mail::Answer,
+                 mail::Publish, mail::GroupNews, mail::Committed, mail::QueueLoaded, mail::Reload, mail::Ping,
+                 mail::LookAtMemory, mail::Close, mail::Stop>;
+/// Tens of thousands of them may wait for one shard.
+static_assert(sizeof(Envelope) <= 64);
 
 }  // namespace sluice::shard

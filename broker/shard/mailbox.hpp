@@ -5,6 +5,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/memory_gauge.hpp"
 #include "shard/envelope.hpp"
 
 namespace sluice::shard {
@@ -13,6 +14,9 @@ class Mailbox {
   public:
     /// `wake` is called by a sender when the box was empty: it makes the owner call take() soon. Any thread.
     explicit Mailbox(std::function<void()> wake) : wake_(std::move(wake)) {}
+    ~Mailbox() { count(-static_cast<std::int64_t>(waiting_.size())); }
+    Mailbox(const Mailbox&) = delete;
+    Mailbox& operator=(const Mailbox&) = delete;
 
     /// Any thread.
     void post(Envelope envelope) {
@@ -21,6 +25,7 @@ class Mailbox {
             const std::lock_guard lock(mutex_);
             was_empty = waiting_.empty();
             waiting_.push_back(std::move(envelope));
+            count(1);
             depth_.store(waiting_.size(), std::memory_order_relaxed);
         }
         if (was_empty) wake_();
@@ -33,21 +38,30 @@ class Mailbox {
             const std::lock_guard lock(mutex_);
             was_empty = waiting_.empty();
             for (Envelope& envelope : envelopes) waiting_.push_back(std::move(envelope));
+            count(static_cast<std::int64_t>(envelopes.size()));
             depth_.store(waiting_.size(), std::memory_order_relaxed);
         }
         envelopes.clear();
+        // What a burst needed is not kept for the next one.
+        if (envelopes.capacity() > kept_max) envelopes.shrink_to_fit();
         if (was_empty) wake_();
     }
     /// The owner: everything there is, in order; `into` must be empty, its capacity is used again.
     void take(std::vector<Envelope>& into) {
         const std::lock_guard lock(mutex_);
         std::swap(into, waiting_);
+        count(-static_cast<std::int64_t>(into.size()));
         depth_.store(0, std::memory_order_relaxed);
     }
     /// Any thread. Above its high mark senders let QoS 0 go (Shard::mail_high_mark).
     std::size_t depth() const { return depth_.load(std::memory_order_relaxed); }
 
   private:
+    static constexpr std::size_t kept_max = 1024;
+    static void count(std::int64_t envelopes) {
+        memory_gauge::add(envelopes * static_cast<std::int64_t>(sizeof(Envelope)));
+    }
+
     std::function<void()> wake_;
     std::mutex mutex_;
     std::vector<Envelope> waiting_;

@@ -7,6 +7,9 @@
 // held publisher gets one message through per second at least, and every acknowledgement between two of its
 // publishes, so what is in the way can always drain.
 #include <fmt/format.h>
+#include <malloc.h>
+
+#include <atomic>
 
 #include "base/log.hpp"
 #include "base/memory_gauge.hpp"
@@ -22,6 +25,8 @@ namespace {
 constexpr Millis memory_tick{20};
 constexpr Millis held_longest{1000};
 constexpr Millis relief_interval{250};
+constexpr Millis trim_interval{1000};
+constexpr Millis trim_interval_at_end{100};
 
 constexpr std::string_view meaning_of(Level level) {
     switch (level) {
@@ -35,12 +40,29 @@ constexpr std::string_view meaning_of(Level level) {
     return "publishers are slowed";
 }
 
+/// What was let go goes back to the system: the allocator keeps whatever has something in use behind it. Once
+/// an interval for the whole process; it takes some milliseconds.
+void give_back(MonoTime now, Millis interval) {
+    static std::atomic<std::int64_t> last{0};
+    const std::int64_t at = now.time_since_epoch().count();
+    std::int64_t before = last.load(std::memory_order_relaxed);
+    if (at - before < interval.count() || !last.compare_exchange_strong(before, at)) return;
+    ::malloc_trim(0);
+}
+
 }  // namespace
 
 void Shard::look_at_memory() {
     const std::uint64_t bytes_max = parts_.limits.memory_max.value_or(0);
     const std::uint64_t bytes = bytes_max == 0 ? 0 : memory_gauge::total();
+    const Level before = memory_.level();
     if (memory_.look(now().mono, memory_gauge::grown_here(), bytes, bytes_max)) {
+        if (memory_.level() > before) {
+            for (std::size_t i = 0; i < peers_.size(); ++i) {
+                if (i != index_) peers_[i]->post(mail::LookAtMemory{});
+            }
+        }
+        if (memory_.level() == Level::plenty) give_back(now().mono, trim_interval_at_end);
         static log::RateLimit limit(10'000);
         std::uint64_t suppressed = 0;
         if (limit.allow(now().mono.time_since_epoch().count(), suppressed)) {
@@ -53,6 +75,7 @@ void Shard::look_at_memory() {
 }
 
 void Shard::relieve_memory() {
+    arm_memory_tick();
     const Level level = memory_level();
     if (level == Level::plenty || now().mono < next_relief_) return;
     next_relief_ = now().mono + relief_interval;
@@ -66,6 +89,7 @@ void Shard::relieve_memory() {
         execute(id, effects);
         if (s.link && !s.lane) static_cast<Connection*>(s.link.get())->end_if_stuck();
     }
+    give_back(now().mono, trim_interval);
 }
 
 core::MemoryRoom Shard::memory_room() {
@@ -87,12 +111,16 @@ void Shard::hold_for_memory(core::SubscriberId id) {
 }
 
 void Shard::arm_memory_tick() {
-    if (memory_tick_armed_ || held_readers_.empty()) return;
-    memory_tick_armed_ = true;
-    memory_timer_.expires_after(memory_tick);
+    const bool held = !held_readers_.empty();
+    // Without traffic there are no turns, and what waits here would never be looked at.
+    if (!held && memory_.level() == Level::plenty) return;
+    const MemoryTick wanted = held ? MemoryTick::quick : MemoryTick::slow;
+    if (memory_tick_ >= wanted) return;
+    memory_tick_ = wanted;
+    memory_timer_.expires_after(held ? memory_tick : relief_interval);
     memory_timer_.async_wait([this](const boost::system::error_code& error) {
-        memory_tick_armed_ = false;
-        if (error) return;
+        if (error) return;  // armed anew for an earlier time
+        memory_tick_ = MemoryTick::none;
         release_readers();
         arm_memory_tick();
     });

@@ -13,6 +13,7 @@ namespace {
 // waits long.
 constexpr int handlers_per_turn = 256;
 constexpr std::size_t letters_per_turn = 1000;
+constexpr std::size_t letters_kept_max = 1024;
 constexpr auto lane_tick = Millis(50);
 // A longer turn freezes every client of the shard; it is worth a line in the log.
 constexpr auto long_turn = Millis(50);
@@ -73,28 +74,31 @@ void Shard::post_stop() {
 }
 
 void Shard::take_mail() {
-    const bool all = letters_opened_ == letters_.size();
-    if (all) {
-        letters_.clear();
-        letters_opened_ = 0;
-        mailbox_.take(letters_);
-    }
+    const bool fresh = letters_.empty();
+    if (fresh) mailbox_.take(letters_);
     const std::size_t end = std::min(letters_.size(), letters_opened_ + letters_per_turn);
     while (letters_opened_ < end)
         std::visit([this](auto& letter) { open_mail(letter); }, letters_[letters_opened_++]);
+    const bool done = end == letters_.size();
+    if (done) {
+        letters_.clear();
+        letters_opened_ = 0;
+        // What a burst needed is not kept for the next one.
+        if (letters_.capacity() > letters_kept_max) letters_.shrink_to_fit();
+    }
     // Mail that came since the box was emptied has woken us, or will.
-    if (end == letters_.size() && (all || mailbox_.depth() == 0)) return;
+    if (done && (fresh || mailbox_.depth() == 0)) return;
     // After a stall there may be very many; sockets and the store have their turn in between.
     turn_full_ = true;
     boost::asio::post(context_, [this] { take_mail(); });
 }
 
 void Shard::open_mail(mail::Admit& letter) {
-    admit(std::move(letter.admission));
+    admit(std::move(*letter.admission));
 }
 
 void Shard::open_mail(mail::AddLink& letter) {
-    LinkSpec& spec = letter.spec;
+    LinkSpec& spec = *letter.spec;
     core::SubscriberId id = find_client(spec.client_id);
     if (id == UINT32_MAX) id = make_slot(spec.client_id, next_session_key(), spec.bounds);
     Slot& s = slots_[id];
@@ -183,12 +187,15 @@ void Shard::open_mail(mail::QueueLoaded& letter) {
 void Shard::open_mail(mail::Reload& letter) {
     parts_.authenticator = std::move(letter.authenticator);
     parts_.authorizer = std::move(letter.authorizer);
-    parts_.limits = letter.limits;
+    parts_.limits = *letter.limits;
 }
 
 void Shard::open_mail(mail::Ping&) {
     counters_.pings.add();
 }
+
+/// The end of the turn looks.
+void Shard::open_mail(mail::LookAtMemory&) {}
 
 void Shard::open_mail(mail::Close& letter) {
     stop_all();
@@ -250,7 +257,7 @@ void Shard::tick_lanes() {
 }
 
 void Shard::end_turn() {
-    if (now_read_ && memory_.level() != MemoryWatch::Level::plenty) relieve_memory();
+    if (memory_level() != MemoryWatch::Level::plenty) relieve_memory();
     while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || !loads_.empty() ||
            !leaving_loads_.empty() || !due_answers_.empty()) {
         // An answer or a flush may find a client gone, which publishes its will: that belongs into the next

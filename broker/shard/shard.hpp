@@ -71,7 +71,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// Any thread.
     void post_reload(std::shared_ptr<auth::Authenticator> authenticator,
                      std::shared_ptr<const auth::Authorizer> authorizer, const Limits& limits) {
-        mailbox_.post(mail::Reload{std::move(authenticator), std::move(authorizer), limits});
+        mailbox_.post(mail::Reload{std::move(authenticator), std::move(authorizer),
+                                   std::make_unique<const Limits>(limits)});
     }
     /// Any thread: asks for a sign of life, which counters().pings gives.
     void post_ping() { mailbox_.post(mail::Ping{}); }
@@ -85,8 +86,12 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     const Counters& counters() const { return counters_; }
 
     // Inlet; any thread.
-    void post_admission(Admission admission) override { mailbox_.post(mail::Admit{std::move(admission)}); }
-    void post_link(LinkSpec spec) override { mailbox_.post(mail::AddLink{std::move(spec)}); }
+    void post_admission(Admission admission) override {
+        mailbox_.post(mail::Admit{std::make_unique<Admission>(std::move(admission))});
+    }
+    void post_link(LinkSpec spec) override {
+        mailbox_.post(mail::AddLink{std::make_unique<LinkSpec>(std::move(spec))});
+    }
     void post_note(LinkNumber number, LinkNote note) override {
         mailbox_.post(mail::Note{number, std::move(note)});
     }
@@ -196,6 +201,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void open_mail(mail::QueueLoaded& letter);
     void open_mail(mail::Reload& letter);
     void open_mail(mail::Ping& letter);
+    void open_mail(mail::LookAtMemory& letter);
     void open_mail(mail::Close& letter);
     void open_mail(mail::Stop& letter);
     void arm_timer();
@@ -379,7 +385,9 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     MonoTime next_relief_{};
     std::vector<HeldReader> held_readers_;
     boost::asio::steady_timer memory_timer_;
-    bool memory_tick_armed_ = false;
+    /// Quick while readers are held, slow while memory is short.
+    enum class MemoryTick : std::uint8_t { none, slow, quick };
+    MemoryTick memory_tick_ = MemoryTick::none;
 };
 
 }  // namespace sluice::shard

@@ -3,13 +3,32 @@
 #include "base/bytes.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
+#include "base/memory_gauge.hpp"
 #include "base/quote.hpp"
 #include "base/ref_ptr.hpp"
 #include "base/result.hpp"
+#include "base/ring.hpp"
 #include "base/settings.hpp"
 
 namespace sluice {
 namespace {
+
+TEST(Ring, CountsItsBlockAndGivesItBackWhenItFits) {
+    const auto before = memory_gauge::total();
+    {
+        Ring<std::uint64_t> ring;
+        for (std::uint64_t i = 0; i < 1000; ++i) ring.push_back(i);
+        EXPECT_EQ(memory_gauge::total(), before + 1024 * sizeof(std::uint64_t));
+        for (int i = 0; i < 900; ++i) ring.pop_front();
+        ring.fit();
+        EXPECT_LE(memory_gauge::total(), before + 256 * sizeof(std::uint64_t));
+        ASSERT_EQ(ring.size(), 100U);
+        for (std::size_t i = 0; i < 100; ++i) EXPECT_EQ(ring[i], 900 + i);
+        ring.push_back(1000);
+        EXPECT_EQ(ring.back(), 1000U);
+    }
+    EXPECT_EQ(memory_gauge::total(), before);
+}
 
 TEST(Result, HoldsAValueOrAnError) {
     Result<int, std::string> good = 7;

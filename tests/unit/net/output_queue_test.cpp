@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/memory_gauge.hpp"
 #include "tests/unit/net/socket_support.hpp"
 
 namespace sluice::net {
@@ -25,6 +26,24 @@ TEST(OutputQueue, KeepsTheOrderOfCopiesAndReferences) {
     EXPECT_EQ(queue.bytes(), 4018U);
     ByteBuffer scratch;
     EXPECT_EQ(as_text(queue.peek(100000, scratch)), "head" + big + "tail" + big.substr(0, 10));
+}
+
+TEST(OutputQueue, CountsWhatItTakesToReferToAMessage) {
+    constexpr std::size_t times = 1000;
+    const auto message = message_of(test::pattern(4000));
+    const auto before = memory_gauge::total();
+    OutputQueue queue;
+    for (std::size_t i = 0; i < times; ++i) {
+        queue.append_copy(as_bytes("head"));
+        queue.append_shared(message, message->payload());
+    }
+    // Two segments each, with their pointers and lengths.
+    EXPECT_GT(memory_gauge::total(), before + times * 2 * 40);
+    queue.consume(queue.bytes() - 8000);
+    EXPECT_LT(memory_gauge::total(), before + times * 2 * 20) << "a short queue has a short table";
+    OutputQueue other = std::move(queue);
+    other.clear();
+    EXPECT_EQ(memory_gauge::total(), before);
 }
 
 TEST(OutputQueue, GivesBackExactlyTheRestAfterEachConsume) {

@@ -278,6 +278,26 @@ TEST_F(MemoryMax, ALongPacketOnASlowLinkIsNoStandstill) {
     EXPECT_EQ(shard_.counters().connections.get(), 2U);
 }
 
+// What takes the memory is elsewhere: this shard has no traffic that would make it look.
+TEST_F(MemoryMax, AShardWithoutTrafficGivesItsMemoryToo) {
+    {
+        Peer offline(*shard_, "offline", [](Admission& a) {
+            a.clean_start = false;
+            a.session_expiry_interval_s = 3600;
+        });
+        offline.subscribe("t/#", QoS::at_least_once);
+    }
+    ASSERT_TRUE(wait_for([&] { return shard_.counters().connections.get() == 0; }));
+    Peer healthy(*shard_, "healthy"), publisher(*shard_, "publisher");
+    healthy.subscribe("t/#", QoS::at_least_once);
+    pump(publisher, healthy, 100, QoS::at_least_once);
+    const auto with_window = memory_gauge::total();
+    memory_gauge::add(15 * mib);
+    (*shard_).post_ping();
+    EXPECT_TRUE(wait_for([&] { return memory_gauge::total() + 300'000 < with_window + 15 * mib; }));
+    memory_gauge::add(-static_cast<std::int64_t>(15 * mib));
+}
+
 // A client that begins large packets and does not end them holds memory too.
 TEST_F(MemoryMax, UnfinishedPacketsCount) {
     const auto before = memory_gauge::total();
