@@ -194,8 +194,10 @@ void Shard::open_mail(mail::Ping&) {
     counters_.pings.add();
 }
 
-/// The end of the turn looks.
-void Shard::open_mail(mail::LookAtMemory&) {}
+/// At once: our own last look may have been just before.
+void Shard::open_mail(mail::LookAtMemory&) {
+    look_at_memory();
+}
 
 void Shard::open_mail(mail::Close& letter) {
     stop_all();

@@ -293,8 +293,10 @@ TEST_F(MemoryMax, AShardWithoutTrafficGivesItsMemoryToo) {
     pump(publisher, healthy, 100, QoS::at_least_once);
     const auto with_window = memory_gauge::total();
     memory_gauge::add(15 * mib);
-    (*shard_).post_ping();
-    EXPECT_TRUE(wait_for([&] { return memory_gauge::total() + 300'000 < with_window + 15 * mib; }));
+    EXPECT_TRUE(wait_for([&] {
+        (*shard_).post_ping();
+        return memory_gauge::total() + 300'000 < with_window + 15 * mib;
+    }));
     memory_gauge::add(-static_cast<std::int64_t>(15 * mib));
 }
 
