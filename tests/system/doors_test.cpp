@@ -34,7 +34,7 @@ class Doors : public ::testing::Test {
 };
 
 const std::string tcp = "address = \"127.0.0.1\"\nport = 0\n";
-const std::string proxied = tcp + "proxy_protocol = \"required\"\n";
+const std::string proxied = tcp + "proxy_protocol = \"required\"\ninsecure = true\n";
 const std::string binary_header =
     "\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x09\x7f\x00\x00\x01\x1f\x40\x07\x5b"s;
 
