@@ -4,8 +4,10 @@
 Serves the page on loopback, lets Chromium open it, and waits for the result that the page posts."""
 
 import http.server
+import os
 import pathlib
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,19 +53,20 @@ def main():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), make_handler(files, results))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     page = f"http://127.0.0.1:{server.server_port}/?broker={urllib.parse.quote(broker)}"
-    with tempfile.TemporaryDirectory() as profile, tempfile.TemporaryFile() as words:
+    # Chromium's helpers may still write into the profile when it has ended: what is left is not our failure.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, tempfile.TemporaryFile() as words:
         chromium = subprocess.Popen(
             ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync",
              f"--user-data-dir={profile}", "--remote-debugging-port=0", page],
-            stdin=subprocess.DEVNULL, stdout=words, stderr=words)
+            stdin=subprocess.DEVNULL, stdout=words, stderr=words, start_new_session=True)
         try:
             result = results.get(timeout=PATIENCE_S)
         except queue.Empty:
             words.seek(0)
             result = f"no result within {PATIENCE_S} s; Chromium said:\n" + words.read().decode(errors="replace")[-2000:]
         finally:
-            chromium.terminate()
+            os.killpg(chromium.pid, signal.SIGKILL)
             chromium.wait()
     print(result)
     return 0 if result == "ok" else 1
