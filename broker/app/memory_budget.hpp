@@ -20,7 +20,7 @@ inline std::uint64_t default_memory_max(std::uint64_t available_bytes = memory_a
 /// Makes the allocator keep little beyond what is in use, for a budget that is small enough for it to matter:
 /// by default every thread fills an area of its own, whose holes serve nobody else, and a large block that
 /// was freed once makes it keep all such blocks from then on. Broad budgets (or 0, none) stay as they are,
-/// for many threads. Before threads start.
+/// for many threads. For the whole process: once, from its first thread, before others start.
 void bound_allocator(std::uint64_t memory_max_bytes);
 
 }  // namespace sluice::app

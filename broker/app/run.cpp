@@ -9,6 +9,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "app/memory_budget.hpp"
 #include "app/systemd.hpp"
 #include "app/wiring.hpp"
 #include "base/log.hpp"
@@ -100,6 +101,8 @@ class Caretaker {
 int run(const Options& options, Config config, const ModuleSource& modules) {
     raise_descriptor_limit();
     ::signal(SIGPIPE, SIG_IGN);
+    if (!config.limits.memory_max) config.limits.memory_max = default_memory_max();
+    bound_allocator(*config.limits.memory_max);
     Wiring wiring(std::move(config), modules);
     // Before anything is open: a stop that comes during the start must find a handler, and wait for its turn.
     Caretaker caretaker(wiring, [&] {

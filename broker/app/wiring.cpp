@@ -32,7 +32,6 @@ Wiring::~Wiring() {
 
 Result<void, std::string> Wiring::start() {
     if (!config_.limits.memory_max) config_.limits.memory_max = default_memory_max();
-    bound_allocator(*config_.limits.memory_max);
     if (auto step = load_auth(config_); !step) return step;
     if (auto step = open_store(); !step) return step;
     const std::size_t count = config_.threads == 0 ? core_count() : config_.threads;
