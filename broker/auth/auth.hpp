@@ -28,6 +28,9 @@ struct Credentials {
     std::chrono::milliseconds patience = std::chrono::seconds(5);
     /// True once nobody waits for the answer any more; null: never.
     std::shared_ptr<const std::atomic<bool>> given_up{};
+    /// What the client's logins are counted by beside those of others, when they have to wait: a word for
+    /// its address. Empty: it has none.
+    std::string source = {};
 };
 
 /// Who somebody is once they are in.
@@ -40,6 +43,8 @@ struct Refusal {
     std::string why;  ///< for the log, never for the peer: "unknown user", "wrong password"
     /// A word for the peer's developer, and nothing that helps to guess: "channel-binding-not-supported".
     std::string reason = {};
+    /// A password, or a proof of one, was tried and was not right.
+    bool guessed = false;
 };
 
 /// The client is asked for more [MQTT5 4.12].

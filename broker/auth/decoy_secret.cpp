@@ -7,16 +7,20 @@
 #include <cerrno>
 #include <system_error>
 
+#include "auth/text_file.hpp"
+
 namespace sluice::auth {
 namespace {
 
-/// True when the file has a whole secret.
-bool read_secret(const std::string& path, Sha256& out) {
+/// 0, or errno. ENODATA: there is no whole secret in it.
+int read_secret(const std::string& path, Sha256& out) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) return false;
+    if (fd < 0) return errno;
     const ssize_t bytes = ::read(fd, out.data(), out.size());
+    const int error = bytes < 0 ? errno : 0;
     ::close(fd);
-    return bytes == static_cast<ssize_t>(out.size());
+    if (error != 0) return error;
+    return bytes == static_cast<ssize_t>(out.size()) ? 0 : ENODATA;
 }
 
 /// 0, or errno.
@@ -30,8 +34,11 @@ int write_secret(const std::string& path, const Sha256& secret) {
     int error = written ? 0 : errno;
     ::close(fd);
     if (error == 0 && ::rename(fresh.c_str(), path.c_str()) != 0) error = errno;
-    if (error != 0) ::unlink(fresh.c_str());
-    return error;
+    if (error != 0) {
+        ::unlink(fresh.c_str());
+        return error;
+    }
+    return sync_folder_of(path);
 }
 
 }  // namespace
@@ -39,10 +46,17 @@ int write_secret(const std::string& path, const Sha256& secret) {
 Result<void, std::string> DecoySecret::keep_in(const std::string& path) {
     const std::lock_guard lock(mutex_);
     Sha256 kept{};
-    if (read_secret(path, kept)) {
+    const int unread = read_secret(path, kept);
+    if (unread == 0) {
         secret_ = kept;
         return {};
     }
+    // One that is there and cannot be read now (rights, a fault of the disk) is not given up for good.
+    if (unread != ENOENT && unread != ENODATA)
+        return Err{
+            fmt::format("{}: cannot be read: {}; until it can, what unknown users are shown is new after "
+                        "each restart",
+                        path, std::generic_category().message(unread))};
     if (const int error = write_secret(path, secret_); error != 0)
         return Err{fmt::format("{}: cannot be written: {}", path, std::generic_category().message(error))};
     return {};

@@ -2,15 +2,16 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "auth/identity.hpp"
+#include "auth/password_queue.hpp"
 #include "auth/scram_exchange.hpp"
 #include "auth/text_file.hpp"
 
@@ -21,21 +22,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* given_up_why = "nobody waits for its password check any more";
 
-struct Request {
-    std::string user_name;
-    std::optional<std::string> password;
-    Authenticator::Answer answer;
-    Clock::time_point deadline;
-    std::shared_ptr<const std::atomic<bool>> given_up;
-
-    bool is_given_up() const { return given_up && given_up->load(std::memory_order_relaxed); }
-};
-
-Result<Principal, Refusal> judge(const PasswordTable& table, const Request& request) {
+Result<Principal, Refusal> judge(const PasswordTable& table, const DecoySecret& secret,
+                                 const PasswordRequest& request) {
     // Hashed even without a password, so that its absence does not tell which names exist.
-    const auto verdict = table.check(request.user_name, request.password.value_or(""));
+    const auto verdict = table.check(request.user_name, request.password.value_or(""), secret);
     const auto refuse = [](const char* why) {
-        return Err{Refusal{wire::ReasonCode::bad_user_name_or_password, why}};
+        return Err{Refusal{wire::ReasonCode::bad_user_name_or_password, why, {}, true}};
     };
     if (verdict == PasswordTable::Verdict::unknown_user) return refuse("unknown user");
     if (!request.password) return refuse("no password");
@@ -43,14 +35,17 @@ Result<Principal, Refusal> judge(const PasswordTable& table, const Request& requ
     return Principal{request.user_name};
 }
 
-void refuse_busy(const Authenticator::Answer& answer, const char* why) {
-    answer(Err{Refusal{wire::ReasonCode::server_busy, why}});
+Refusal busy(const char* why) {
+    return {wire::ReasonCode::server_busy, why};
+}
+Refusal too_many_of_its_address() {
+    return {wire::ReasonCode::quota_exceeded, "too many logins of its address wait for their password check"};
 }
 
 /// Out of the queue without its hash.
-void drop(Request& request, const char* why) {
+void drop(PasswordRequest& request, Refusal why) {
     if (request.password) wipe(*request.password);
-    refuse_busy(request.answer, why);
+    request.answer(Err{std::move(why)});
     request.answer = nullptr;
 }
 
@@ -68,36 +63,40 @@ struct PasswordAuthenticator::Shared {
     std::atomic<std::uint64_t> hashes{0};
     std::mutex mutex;
     std::condition_variable wake;
-    std::deque<Request> waiting;
+    PasswordQueue waiting;
     Clock::duration usual_time{};  ///< of one hash, measured; 0: none yet
     bool stopping = false;
 
-    /// With the mutex. Whether one more would wait longer than it wants to.
-    bool is_full_for(std::chrono::milliseconds patience) const {
-        return waiting.size() >= waiting_max || usual_time * (waiting.size() + 1) > patience;
-    }
-    /// With the mutex. Those that nobody waits for, to be answered without it.
-    std::vector<Request> take_given_up();
+    /// With the mutex. Why one more of this source may not wait, or would wait longer than it wants to.
+    std::optional<Refusal> find_no_room(const Credentials& credentials) const;
+    /// With the mutex. Lets the request wait; whoever has to give way for it is to be answered without.
+    std::optional<PasswordRequest> enqueue(PasswordRequest request);
     /// Without the mutex. The time of the hash; none when it was not worth one any more.
-    std::optional<Clock::duration> answer_with_hash(Request& request);
+    std::optional<Clock::duration> answer_with_hash(PasswordRequest& request);
     /// With the mutex.
     void note_time(Clock::duration time) {
         usual_time = usual_time.count() == 0 ? time : (usual_time * 7 + time) / 8;
     }
 };
 
-std::vector<Request> PasswordAuthenticator::Shared::take_given_up() {
-    std::vector<Request> out;
-    std::deque<Request> wanted;
-    for (Request& request : waiting) {
-        if (request.is_given_up()) {
-            out.push_back(std::move(request));
-        } else {
-            wanted.push_back(std::move(request));
-        }
-    }
-    waiting.swap(wanted);
-    return out;
+std::optional<Refusal> PasswordAuthenticator::Shared::find_no_room(const Credentials& credentials) const {
+    // An address may have as much as half: it can stand for a whole site.
+    if (!credentials.source.empty() &&
+        waiting.size_of(credentials.source) >= std::max<std::size_t>(waiting_max / 2, 1))
+        return too_many_of_its_address();
+    const std::size_t turns = waiting.turns_before(credentials.source);
+    if (usual_time * (turns + 1) > credentials.patience ||
+        waiting.is_full_for(credentials.source, waiting_max))
+        return busy("too many logins wait for their password check");
+    return std::nullopt;
+}
+
+std::optional<PasswordRequest> PasswordAuthenticator::Shared::enqueue(PasswordRequest request) {
+    std::optional<PasswordRequest> gives_way;
+    if (waiting.size() >= waiting_max) gives_way = waiting.take_from_longest(request.source);
+    waiting.push(std::move(request));
+    wake.notify_one();
+    return gives_way;
 }
 
 PasswordAuthenticator::PasswordAuthenticator(PasswordTable table, std::size_t waiting_max,
@@ -110,11 +109,11 @@ PasswordAuthenticator::~PasswordAuthenticator() {
 }
 
 void PasswordAuthenticator::stop() {
-    std::deque<Request> left;
+    std::vector<PasswordRequest> left;
     {
         const std::lock_guard lock(shared_->mutex);
         shared_->stopping = true;
-        left.swap(shared_->waiting);
+        left = shared_->waiting.take_all();
     }
     shared_->wake.notify_all();
     // An answer may have held the last reference to us: then this is the worker, which cannot join itself and
@@ -124,25 +123,31 @@ void PasswordAuthenticator::stop() {
     } else if (worker_.joinable()) {
         worker_.join();
     }
-    for (Request& request : left) drop(request, "the password check is shutting down");
+    for (PasswordRequest& request : left) drop(request, busy("the password check is shutting down"));
 }
 
 void PasswordAuthenticator::authenticate(const Credentials& credentials, Answer answer) {
     if (const auto verdict = judge_without_password(credentials)) return answer(*verdict);
-    std::vector<Request> given_up;
-    bool taken = false;
+    std::vector<PasswordRequest> given_up;
+    std::optional<PasswordRequest> gives_way;
+    std::optional<Refusal> no_room;
     {
         const std::lock_guard lock(shared_->mutex);
-        if (shared_->is_full_for(credentials.patience)) given_up = shared_->take_given_up();
-        if (!shared_->stopping && !shared_->is_full_for(credentials.patience)) {
-            shared_->waiting.push_back({*credentials.user_name, credentials.password, std::move(answer),
-                                        Clock::now() + credentials.patience, credentials.given_up});
-            shared_->wake.notify_one();
-            taken = true;
+        no_room = shared_->find_no_room(credentials);
+        if (no_room) {
+            given_up = shared_->waiting.take_given_up();
+            no_room = shared_->find_no_room(credentials);
+        }
+        if (shared_->stopping) no_room = busy("the password check is shutting down");
+        if (!no_room) {
+            gives_way = shared_->enqueue({*credentials.user_name, credentials.password, std::move(answer),
+                                          Clock::now() + credentials.patience, credentials.given_up,
+                                          credentials.source});
         }
     }
-    for (Request& request : given_up) drop(request, given_up_why);
-    if (!taken) refuse_busy(answer, "too many logins wait for their password check");
+    for (PasswordRequest& request : given_up) drop(request, busy(given_up_why));
+    if (gives_way) drop(*gives_way, too_many_of_its_address());
+    if (no_room) answer(Err{std::move(*no_room)});
 }
 
 std::unique_ptr<AuthExchange> PasswordAuthenticator::begin_exchange(std::string_view method) {
@@ -156,13 +161,13 @@ std::uint64_t PasswordAuthenticator::hashes() const {
     return shared_->hashes.load(std::memory_order_relaxed);
 }
 
-std::optional<Clock::duration> PasswordAuthenticator::Shared::answer_with_hash(Request& request) {
+std::optional<Clock::duration> PasswordAuthenticator::Shared::answer_with_hash(PasswordRequest& request) {
     const auto start = Clock::now();
     if (request.is_given_up() || request.deadline < start) {
-        drop(request, request.is_given_up() ? given_up_why : "its password check would come too late");
+        drop(request, busy(request.is_given_up() ? given_up_why : "its password check would come too late"));
         return std::nullopt;
     }
-    auto verdict = judge(table, request);
+    auto verdict = judge(table, *secret, request);
     const auto time = Clock::now() - start;
     hashes.fetch_add(1, std::memory_order_relaxed);
     if (request.password) wipe(*request.password);
@@ -175,10 +180,9 @@ void PasswordAuthenticator::work(const std::shared_ptr<Shared>& shared) {
     pthread_setname_np(pthread_self(), "sluice-auth");
     std::unique_lock lock(shared->mutex);
     for (;;) {
-        shared->wake.wait(lock, [&] { return shared->stopping || !shared->waiting.empty(); });
+        shared->wake.wait(lock, [&] { return shared->stopping || shared->waiting.size() > 0; });
         if (shared->stopping) return;
-        Request request = std::move(shared->waiting.front());
-        shared->waiting.pop_front();
+        PasswordRequest request = shared->waiting.pop();
         lock.unlock();
         // What an answer holds goes before the lock is taken: it may be our owner.
         const auto time = shared->answer_with_hash(request);

@@ -14,13 +14,15 @@ namespace sluice::auth {
 
 /// Operation: an exchange (SCRAM) costs the server microseconds and answers at once, on the caller's thread.
 /// `authenticate` answers at once what needs no hash (certificates, anonymous clients, a full
-/// queue); the rest is answered from the worker thread, in order. Every request is answered exactly once; the
-/// destructor answers what still waits with server_busy, so that a client tries again.
+/// queue); the rest is answered from the worker thread: the sources take turns, and each one's in their
+/// order. Every request is answered exactly once; the destructor answers what still waits with server_busy,
+/// so that a client tries again.
 class PasswordAuthenticator final : public Authenticator {
   public:
-    /// Whatever a hash costs. What really bounds the queue is Credentials::patience and the time that hashes
-    /// have taken so far: a client that would wait longer is refused at once, and one that has waited longer,
-    /// or has gone, costs no hash any more.
+    /// Whatever a hash costs; one source may have half of it. In a full queue the last of whoever has most
+    /// gives way to a source that has less. What really bounds the queue is Credentials::patience and the
+    /// time that hashes have taken so far: a client that would wait longer is refused at once, and one that
+    /// has waited longer, or has gone, costs no hash any more.
     static constexpr std::size_t waiting_max_default = 1024;
 
     /// `secret` null: one of its own.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <filesystem>
 #include <optional>
 #include <system_error>
+#include <thread>
 
 #include "auth/password_file.hpp"
 #include "auth/saslprep.hpp"
@@ -131,11 +133,68 @@ Result<std::string, std::string> without_entry(std::string_view text, std::strin
     return out;
 }
 
-Result<void, std::string> save_password_file(const std::string& given, std::string_view text) {
-    // Through a link, so that the link stays one.
+namespace {
+
+/// The file itself, where `given` is a link to it, so that the link stays one.
+std::string real_path(const std::string& given) {
     std::error_code ignored;
     const auto real = std::filesystem::canonical(given, ignored);
-    const std::string path = real.empty() ? given : real.string();
+    return real.empty() ? given : real.string();
+}
+
+/// The folder of a file, locked against everybody else who locks it so.
+class FolderLock {
+  public:
+    FolderLock() = default;
+    FolderLock(const FolderLock&) = delete;
+    FolderLock& operator=(const FolderLock&) = delete;
+    ~FolderLock() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    /// 0, or errno; EWOULDBLOCK: another holds it, and did for all of `patience`.
+    int take(const std::string& file, std::chrono::milliseconds patience) {
+        constexpr std::chrono::milliseconds look_again{20};
+        const auto folder = std::filesystem::path(file).parent_path();
+        fd_ = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd_ < 0) return errno;
+        const auto deadline = std::chrono::steady_clock::now() + patience;
+        while (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+            // Some network file systems cannot lock a folder; the file can be edited there all the same.
+            if (errno == EBADF || errno == ENOLCK || errno == EOPNOTSUPP) return 0;
+            if (errno != EWOULDBLOCK && errno != EINTR) return errno;
+            if (std::chrono::steady_clock::now() >= deadline) return EWOULDBLOCK;
+            std::this_thread::sleep_for(look_again);
+        }
+        return 0;
+    }
+
+  private:
+    int fd_ = -1;
+};
+
+}  // namespace
+
+Result<void, std::string> edit_password_file(const std::string& path, const PasswordEdit& edit,
+                                             std::chrono::milliseconds patience) {
+    FolderLock lock;
+    const int error = lock.take(real_path(path), patience);
+    if (error == EWOULDBLOCK)
+        return Err{fmt::format("{}: another program is changing it, or holds a lock on its folder", path)};
+    if (error != 0)
+        return Err{fmt::format("{}: cannot be written: {}", path, std::generic_category().message(error))};
+    std::error_code missing;
+    std::string text;
+    if (std::filesystem::exists(path, missing) || missing) {
+        auto loaded = load_text_file(path);
+        if (!loaded) return Err{loaded.error()};
+        text = std::move(loaded).value();
+    }
+    const auto fresh = edit(text);
+    return fresh ? save_password_file(path, *fresh) : Err{fresh.error()};
+}
+
+Result<void, std::string> save_password_file(const std::string& given, std::string_view text) {
+    const std::string path = real_path(given);
     const auto failed = [&](int error) {
         return Err{fmt::format("{}: cannot be written: {}", given, std::generic_category().message(error))};
     };
@@ -156,6 +215,7 @@ Result<void, std::string> save_password_file(const std::string& given, std::stri
         ::unlink(fresh.c_str());
         return failed(error);
     }
+    if (const int unsure = sync_folder_of(path); unsure != 0) return failed(unsure);
     return {};
 }
 

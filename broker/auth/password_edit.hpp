@@ -1,6 +1,8 @@
 #pragma once
 /// Making and changing a password file; for tools, the broker only reads.
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -24,9 +26,17 @@ Result<std::string, std::string> with_entry(std::string_view text, std::string_v
 Result<std::string, std::string> without_entry(std::string_view text, std::string_view file,
                                                std::string_view name);
 
+/// What becomes of the text of a password file; "" for one that is not there.
+using PasswordEdit = std::function<Result<std::string, std::string>(std::string_view text)>;
+/// Reads the file, lets `edit` change it and saves it, while other editors wait: two at once lose nothing.
+/// They meet at a lock (flock) on the file's folder, which leaves nothing behind; it is waited for as long as
+/// `patience`. The error is one line, also that of `edit`.
+Result<void, std::string> edit_password_file(const std::string& path, const PasswordEdit& edit,
+                                             std::chrono::milliseconds patience = std::chrono::seconds(10));
+
 /// Writes the whole file or leaves the old one: a reader never sees half of it. Mode and owner of an existing
-/// file are kept (the owner, where we may); a new one gets mode 0640. The error is one line that names the
-/// file and the reason.
+/// file are kept (the owner, where we may); a new one gets mode 0640. It is on the disk when this returns.
+/// The error is one line that names the file and the reason.
 Result<void, std::string> save_password_file(const std::string& path, std::string_view text);
 
 }  // namespace sluice::auth

@@ -57,6 +57,17 @@ std::optional<std::string> parse_hash(std::string_view text, PasswordHash& out) 
     return std::nullopt;
 }
 
+/// What makes up the time that a check of this entry takes.
+std::string cost_of(const PasswordEntry& entry) {
+    if (const auto* keys = std::get_if<ScramKeys>(&entry)) return fmt::format("scram {}", keys->iterations);
+    const auto& hash = std::get<PasswordHash>(entry);
+    return hash.scheme == PasswordHash::Scheme::sha512 ? "6" : fmt::format("7 {}", hash.iterations);
+}
+
+std::string name_of(const std::pair<std::uint32_t, std::size_t>& scram_kind) {
+    return fmt::format("{}:{}", scram_kind.first, scram_kind.second);
+}
+
 /// The same for all kinds of entries.
 std::optional<std::string> parse_entry(std::string_view name, std::string_view text, PasswordEntry& out) {
     if (!text.starts_with(ScramKeys::scheme) || text.substr(ScramKeys::scheme.size(), 1) != "$")
@@ -86,18 +97,26 @@ bool PasswordTable::add(std::string name, PasswordEntry entry) {
         const auto at = std::lower_bound(scram_kinds_.begin(), scram_kinds_.end(), kind);
         if (at == scram_kinds_.end() || *at != kind) scram_kinds_.insert(at, kind);
     }
+    std::string cost = cost_of(entry);
+    const auto at = std::lower_bound(costs_.begin(), costs_.end(), cost,
+                                     [](const auto& one, const std::string& key) { return one.first < key; });
+    if (at == costs_.end() || at->first != cost) costs_.emplace(at, std::move(cost), entries_.size());
     entries_.push_back(std::move(entry));
     return true;
 }
 
-const PasswordEntry& PasswordTable::decoy(std::string_view name) const {
-    return entries_.empty() ? nobody_ : entries_[keyed_hash(decoy_key_, name) % entries_.size()];
+const PasswordEntry& PasswordTable::decoy(std::string_view name, const DecoySecret& secret) const {
+    if (entries_.empty()) return nobody_;
+    const auto text_of = [this](std::size_t i) -> std::string_view { return costs_[i].first; };
+    return entries_[costs_[secret.pick("cost ", name, costs_.size(), text_of)].second];
 }
 
-PasswordTable::Verdict PasswordTable::check(std::string_view name, std::string_view password) const {
+PasswordTable::Verdict PasswordTable::check(std::string_view name, std::string_view password,
+                                            const DecoySecret& secret) const {
     const auto found = index_.find(name);
     const bool known = found != index_.end();
-    const PasswordEntry& entry = known ? entries_[found->second] : decoy(name);
+    const PasswordEntry& made_up = decoy(name, secret);  // for known names too: for the same time
+    const PasswordEntry& entry = known ? entries_[found->second] : made_up;
     const bool same = std::visit([&](const auto& one) { return one.matches(password); }, entry);
     if (!known) return Verdict::unknown_user;
     return same ? Verdict::accepted : Verdict::wrong_password;
@@ -105,11 +124,13 @@ PasswordTable::Verdict PasswordTable::check(std::string_view name, std::string_v
 
 ScramKeys PasswordTable::made_up_keys(std::string_view name, const DecoySecret& secret) const {
     ScramKeys keys;
-    const Sha256 pick = secret.derive("kind ", name);
     // By the kinds that there are, not by the users who have them: a new user must change nobody's answer.
-    const auto& [iterations, salt_bytes] = scram_kinds_[read_u64(pick.data()) % scram_kinds_.size()];
+    const auto text_of = [this](std::size_t i) { return name_of(scram_kinds_[i]); };
+    const auto& kind = scram_kinds_[secret.pick("kind ", name, scram_kinds_.size(), text_of)];
+    const auto& [iterations, salt_bytes] = kind;
     keys.iterations = iterations;
-    Sha256 piece = secret.derive("salt ", name);
+    // Of the kind too: who gets another number of iterations has a new password, and so a new salt.
+    Sha256 piece = secret.derive(fmt::format("salt {} ", name_of(kind)), name);
     while (keys.salt.size() < salt_bytes) {
         const std::size_t bytes = std::min(piece.size(), salt_bytes - keys.salt.size());
         append(keys.salt, Bytes(piece).first(bytes));

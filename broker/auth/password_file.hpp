@@ -41,21 +41,23 @@ class PasswordTable {
     bool add(std::string name, PasswordEntry entry);
     /// Always computes one hash: for an unknown user that of somebody else, always the same one for the same
     /// name, so that neither one answer's time nor a comparison of many tells which names exist.
-    Verdict check(std::string_view name, std::string_view password) const;
+    /// Which hash that is depends on the secret, and on what kinds of hashes there are, not on who has them.
+    Verdict check(std::string_view name, std::string_view password, const DecoySecret& secret) const;
     std::size_t size() const { return entries_.size(); }
 
     /// Somebody could log in by SCRAM.
     bool has_scram() const { return !scram_kinds_.empty(); }
     /// Only when has_scram(). For a name that has no SCRAM entry the keys are made up from the secret, the
     /// same ones whenever it is asked; their number of iterations and length of salt are among those of the
-    /// file. Takes the same time for every name.
+    /// file. They change with the kinds that the file has, and then as a new password changes them. Takes the
+    /// same time for every name.
     ScramCredential scram_credential(std::string_view name, const DecoySecret& secret) const;
 
   private:
     /// What a client sees of an entry: iterations, bytes of salt.
     using ScramKind = std::pair<std::uint32_t, std::size_t>;
 
-    const PasswordEntry& decoy(std::string_view name) const;
+    const PasswordEntry& decoy(std::string_view name, const DecoySecret& secret) const;
     ScramKeys made_up_keys(std::string_view name, const DecoySecret& secret) const;
 
     struct NameHash {
@@ -65,8 +67,9 @@ class PasswordTable {
     std::unordered_map<std::string, std::size_t, NameHash, std::equal_to<>> index_;
     std::vector<PasswordEntry> entries_;
     std::vector<ScramKind> scram_kinds_;  ///< ascending, each once
-    PasswordEntry nobody_;                ///< the decoy of an empty file
-    HashKey decoy_key_ = HashKey::random();
+    /// One entry of each kind that takes a time of its own, by what makes it up.
+    std::vector<std::pair<std::string, std::size_t>> costs_;
+    PasswordEntry nobody_;  ///< the decoy of an empty file
 };
 
 /// `file` is for the messages: "FILE:LINE: problem; expected ...". They never quote what follows the name.

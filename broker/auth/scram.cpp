@@ -162,8 +162,11 @@ ScramServer::Step ScramServer::check_proof(std::string_view without_proof, std::
     const auto stored_key = sha256(client_key);
     if (!stored_key) return refuse("no-resources", "out of memory");
     const bool proved = equal_in_constant_time(*stored_key, keys.stored_key);
-    if (!credential_.known) return refuse("invalid-proof", "unknown user, or one without a SCRAM entry");
-    if (!proved) return refuse("invalid-proof", "wrong password");
+    if (!credential_.known || !proved) {
+        return Err{ScramRefusal{
+            "invalid-proof",
+            credential_.known ? "wrong password" : "unknown user, or one without a SCRAM entry", true}};
+    }
     state_ = State::done;
     return "v=" + encode_base64(*server_signature);
 }

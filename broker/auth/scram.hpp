@@ -25,6 +25,7 @@ struct ScramRefusal {
     /// wrong password.
     const char* error = "other-error";
     const char* why = "";  ///< for the log
+    bool guessed = false;  ///< a proof was checked and was not right
 };
 
 /// One conversation. Usage: answer() each message of the client, in order, until done() or refused.

@@ -32,7 +32,10 @@ class ScramExchange final : public AuthExchange {
             return Refusal{wire::ReasonCode::not_authorized, "the SCRAM message is missing",
                            "invalid-encoding"};
         auto reply = server_.answer(as_text(*data));
-        if (!reply) return Refusal{wire::ReasonCode::not_authorized, reply.error().why, reply.error().error};
+        if (!reply) {
+            const ScramRefusal& refusal = reply.error();
+            return Refusal{wire::ReasonCode::not_authorized, refusal.why, refusal.error, refusal.guessed};
+        }
         if (server_.done()) return Admitted{{server_.user_name()}, bytes_of(*reply)};
         return Challenge{bytes_of(*reply)};
     }

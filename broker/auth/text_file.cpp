@@ -1,11 +1,14 @@
 #include "auth/text_file.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <system_error>
 
@@ -34,6 +37,16 @@ Result<std::string, std::string> load_text_file(const std::string& path) {
     }
     if (std::ferror(file.get())) return Err{unreadable(path, errno)};
     return text;
+}
+
+int sync_folder_of(const std::string& path) {
+    const auto folder = std::filesystem::path(path).parent_path();
+    const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return errno;
+    // EINVAL: a file system that has nothing to sync there.
+    const int error = ::fsync(fd) == 0 || errno == EINVAL ? 0 : errno;
+    ::close(fd);
+    return error;
 }
 
 void warn_if_world_readable(const std::string& path) {

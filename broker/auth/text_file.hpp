@@ -1,5 +1,6 @@
 #pragma once
-/// Small helpers for the two files of this room: read one whole, walk its lines, say where an error is.
+/// Small helpers for the files of this room: read one whole, make it last, walk its lines, say where an error
+/// is.
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -13,6 +14,9 @@ constexpr std::size_t file_bytes_max = 64U << 20;
 
 /// The whole file; the error names the file and the reason.
 Result<std::string, std::string> load_text_file(const std::string& path);
+
+/// Makes what a folder says of this file last: a rename() that a power cut must not undo. 0, or errno.
+int sync_folder_of(const std::string& path);
 
 /// Logs a warning when others than owner and group can read the file.
 void warn_if_world_readable(const std::string& path);

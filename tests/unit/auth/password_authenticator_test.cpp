@@ -12,6 +12,7 @@ namespace sluice::auth {
 namespace {
 
 using wire::ReasonCode;
+using namespace std::string_literals;
 
 PasswordTable golden_table() {
     return parse_passwords(test::golden_file, "golden").value();
@@ -125,6 +126,79 @@ TEST(PasswordAuthenticator, AFullQueueRefusesWithServerBusy) {
     stopper.release.set_value();
     EXPECT_EQ(answers[0].get(), ReasonCode::success);
     EXPECT_EQ(answers[1].get(), ReasonCode::success);
+}
+
+/// Asks for many, of whatever address, and keeps what they were told in the order of the answers.
+struct Crowd {
+    explicit Crowd(Authenticator& of) : authenticator(of) {}
+    void ask(const std::string& name, const std::string& source) {
+        Credentials credentials = user("alice", "wonderland");
+        credentials.source = source;
+        ++asked;
+        authenticator.authenticate(credentials, [this, name](const Result<Principal, Refusal>& answer) {
+            const std::lock_guard lock(mutex);
+            const auto code = answer.ok() ? ReasonCode::success : answer.error().code;
+            answers.emplace_back(name, code);
+            if (answers.size() == asked) all.set_value();
+        });
+    }
+    std::vector<std::pair<std::string, ReasonCode>> wait() {
+        all.get_future().wait();
+        return answers;
+    }
+    Authenticator& authenticator;
+    std::atomic<std::size_t> asked{1};  // the end of the asking is one of them
+    void done() {
+        const std::lock_guard lock(mutex);
+        if (answers.size() == --asked) all.set_value();
+    }
+    std::mutex mutex;
+    std::vector<std::pair<std::string, ReasonCode>> answers;
+    std::promise<void> all;
+};
+
+TEST(PasswordAuthenticator, AFloodFromOneAddressDelaysAnotherByOneHash) {
+    PasswordAuthenticator authenticator(golden_table());
+    Stopper stopper;
+    stopper.hold(authenticator);
+    Crowd crowd(authenticator);
+    for (int i = 0; i < 100; ++i) crowd.ask("flood", "192.0.2.1");
+    crowd.ask("other", "192.0.2.2");
+    crowd.done();
+    stopper.release.set_value();
+    const auto answers = crowd.wait();
+    ASSERT_EQ(answers.size(), 101U);
+    EXPECT_EQ(answers[1], std::pair("other"s, ReasonCode::success));
+}
+
+TEST(PasswordAuthenticator, OneAddressMayHaveHalfOfTheQueueAndGivesWay) {
+    PasswordAuthenticator authenticator(golden_table(), 4);
+    Stopper stopper;
+    stopper.hold(authenticator);
+    Crowd crowd(authenticator);
+    for (const char* name : {"a1", "a2", "a3"}) crowd.ask(name, "a");  // the third is one too many
+    for (const char* name : {"b1", "b2"}) crowd.ask(name, "b");
+    crowd.ask("c1", "c");  // full: the last of those who have most goes
+    for (const char* name : {"d1", "e1"}) crowd.ask(name, name);
+    crowd.done();
+    stopper.release.set_value();
+    const auto answers = crowd.wait();
+    const auto code_of = [&](const std::string& name) {
+        for (const auto& [who, code] : answers)
+            if (who == name) return code;
+        return ReasonCode::unspecified_error;
+    };
+    EXPECT_EQ(answers.front(), std::pair("a3"s, ReasonCode::quota_exceeded)) << "at once";
+    for (const char* name : {"a1", "b1", "c1", "d1"}) EXPECT_EQ(code_of(name), ReasonCode::success) << name;
+    for (const char* name : {"a2", "b2"}) EXPECT_EQ(code_of(name), ReasonCode::quota_exceeded) << name;
+    EXPECT_EQ(code_of("e1"), ReasonCode::server_busy) << "everybody has one: nobody gives way";
+}
+
+TEST(PasswordAuthenticator, SaysWhatWasAGuess) {
+    PasswordAuthenticator authenticator(golden_table());
+    EXPECT_TRUE(ask(authenticator, user("alice", "wrong")).error().guessed);
+    EXPECT_TRUE(ask(authenticator, user("mallory", "x")).error().guessed);
+    EXPECT_FALSE(ask(authenticator, Credentials{}).error().guessed);
 }
 
 TEST(PasswordAuthenticator, WhoHasGivenUpCostsNoHash) {

@@ -23,23 +23,25 @@ std::string error_of(std::string_view text) {
     return table.ok() ? "no error" : table.error();
 }
 
+const DecoySecret secret;
+
 TEST(PasswordFile, AcceptsWhatMosquittoPasswdWrote) {
     const PasswordTable table = golden_table();
     EXPECT_EQ(table.size(), std::size(test::golden_users));
     for (const auto& user : test::golden_users) {
-        EXPECT_EQ(table.check(user.name, user.password), Verdict::accepted) << user.name;
-        EXPECT_EQ(table.check(user.name, std::string(user.password) + "x"), Verdict::wrong_password)
+        EXPECT_EQ(table.check(user.name, user.password, secret), Verdict::accepted) << user.name;
+        EXPECT_EQ(table.check(user.name, std::string(user.password) + "x", secret), Verdict::wrong_password)
             << user.name;
-        EXPECT_EQ(table.check(user.name, "wonderlanD"), Verdict::wrong_password) << user.name;
+        EXPECT_EQ(table.check(user.name, "wonderlanD", secret), Verdict::wrong_password) << user.name;
     }
-    EXPECT_EQ(table.check("mallory", "wonderland"), Verdict::unknown_user);
-    EXPECT_EQ(table.check("", ""), Verdict::unknown_user);
-    EXPECT_EQ(table.check("Alice", "wonderland"), Verdict::unknown_user);
+    EXPECT_EQ(table.check("mallory", "wonderland", secret), Verdict::unknown_user);
+    EXPECT_EQ(table.check("", "", secret), Verdict::unknown_user);
+    EXPECT_EQ(table.check("Alice", "wonderland", secret), Verdict::unknown_user);
 }
 
 TEST(PasswordFile, PasswordsDoNotEndAtAZeroByte) {
     const PasswordTable table = golden_table();
-    EXPECT_EQ(table.check("alice", std::string_view("wonderland\0x", 12)), Verdict::wrong_password);
+    EXPECT_EQ(table.check("alice", std::string_view("wonderland\0x", 12), secret), Verdict::wrong_password);
 }
 
 TEST(PasswordFile, SkipsCommentsBlankLinesAndCarriageReturns) {
@@ -47,13 +49,13 @@ TEST(PasswordFile, SkipsCommentsBlankLinesAndCarriageReturns) {
     const auto table = parse_passwords("# users\r\n\r\n   \n" + first_line + "\r\n# end", "f");
     ASSERT_TRUE(table.ok()) << table.error();
     EXPECT_EQ(table->size(), 1U);
-    EXPECT_EQ(table->check("alice", "wonderland"), Verdict::accepted);
+    EXPECT_EQ(table->check("alice", "wonderland", secret), Verdict::accepted);
 }
 
 TEST(PasswordFile, AnEmptyFileKnowsNobody) {
     const auto table = parse_passwords("", "f");
     ASSERT_TRUE(table.ok());
-    EXPECT_EQ(table->check("alice", "wonderland"), Verdict::unknown_user);
+    EXPECT_EQ(table->check("alice", "wonderland", secret), Verdict::unknown_user);
 }
 
 TEST(PasswordFile, ErrorsNameFileLineProblemAndExpectation) {

@@ -1,14 +1,18 @@
 // SCRAM as the broker offers it: entries of the password file, made-up salts, the exchange of an
 // authenticator.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <set>
+#include <thread>
 
 #include "auth/password_authenticator.hpp"
 #include "auth/password_edit.hpp"
@@ -31,6 +35,8 @@ constexpr std::string_view pencil_line =
     "user:SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY="
     ":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
+const DecoySecret secret;
+
 PasswordTable parse(std::string_view text) {
     auto table = parse_passwords(text, "f");
     EXPECT_TRUE(table.ok()) << table.error();
@@ -47,10 +53,10 @@ std::string error_of(std::string_view text) {
 TEST(ScramEntries, ServeUserNameAndPassword) {
     const PasswordTable table = mixed_table();
     EXPECT_TRUE(table.has_scram());
-    EXPECT_EQ(table.check("user", "pencil"), Verdict::accepted);
-    EXPECT_EQ(table.check("user", "pencils"), Verdict::wrong_password);
-    EXPECT_EQ(table.check("alice", "wonderland"), Verdict::accepted);
-    EXPECT_EQ(table.check("nobody", "pencil"), Verdict::unknown_user);
+    EXPECT_EQ(table.check("user", "pencil", secret), Verdict::accepted);
+    EXPECT_EQ(table.check("user", "pencils", secret), Verdict::wrong_password);
+    EXPECT_EQ(table.check("alice", "wonderland", secret), Verdict::accepted);
+    EXPECT_EQ(table.check("nobody", "pencil", secret), Verdict::unknown_user);
     EXPECT_FALSE(parse(test::golden_file).has_scram());
 }
 
@@ -80,7 +86,6 @@ TEST(ScramEntries, ErrorsNameWhatIsWrongAndKeepTheSecret) {
 }
 
 TEST(MadeUpSalts, LookLikeThoseOfTheFileAndStay) {
-    const DecoySecret secret;
     const PasswordTable table = mixed_table();
     EXPECT_TRUE(table.scram_credential("user", secret).known);
     std::set<ByteBuffer> salts;
@@ -109,13 +114,87 @@ TEST(MadeUpSalts, AreOfAllKindsThatTheFileHas) {
     for (const auto& [name, iterations, bytes] :
          {std::tuple("a", 5000U, 16U), std::tuple("b", 9000U, 70U), std::tuple("c", 9000U, 70U)})
         ASSERT_TRUE(table.add(name, *make_scram_keys("x", ByteBuffer(bytes), iterations)));
-    const DecoySecret secret;
     std::set<std::pair<std::uint32_t, std::size_t>> kinds;
     for (int i = 0; i < 200; ++i) {
         const auto keys = table.scram_credential(fmt::format("n{}", i), secret).keys;
         kinds.emplace(keys.iterations, keys.salt.size());
     }
     EXPECT_EQ(kinds, (std::set<std::pair<std::uint32_t, std::size_t>>{{5000, 16}, {9000, 70}}));
+}
+
+/// What a client is shown of each name.
+std::vector<std::pair<std::uint32_t, ByteBuffer>> shown(const PasswordTable& table, const DecoySecret& of) {
+    std::vector<std::pair<std::uint32_t, ByteBuffer>> out;
+    for (int i = 0; i < 300; ++i) {
+        auto keys = table.scram_credential(fmt::format("n{}", i), of).keys;
+        out.emplace_back(keys.iterations, std::move(keys.salt));
+    }
+    return out;
+}
+
+// Otherwise whoever asks before and after a reload sees which names stay as they are: those that exist.
+TEST(MadeUpSalts, OutlastAChangeOfTheKinds) {
+    PasswordTable few, more;
+    const auto add = [](PasswordTable& table, std::uint32_t iterations, std::size_t salt_bytes) {
+        ASSERT_TRUE(
+            table.add(std::to_string(iterations), *make_scram_keys("x", ByteBuffer(salt_bytes), iterations)));
+    };
+    for (auto* table : {&few, &more}) {
+        add(*table, 5000, 16);
+        add(*table, 9000, 16);
+    }
+    add(more, 7000, 16);  // stands between the others
+    const auto before = shown(few, secret), after = shown(more, secret);
+    int changed = 0;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+        if (after[i] == before[i]) continue;
+        ++changed;
+        EXPECT_EQ(after[i].first, 7000U) << "only the new kind draws names away";
+        EXPECT_NE(after[i].second, before[i].second) << "as a new password, which has a new salt";
+    }
+    EXPECT_GT(changed, 50);
+    EXPECT_LT(changed, 150);
+}
+
+TEST(MadeUpSalts, OutlastARestartWithTheSecretInItsFile) {
+    const sluice::test::TempFolder folder;
+    DecoySecret first, second;
+    ASSERT_TRUE(first.keep_in(folder.path() / "secret").ok());
+    const auto before = shown(mixed_table(), first);
+    EXPECT_NE(shown(mixed_table(), second), before);
+    ASSERT_TRUE(second.keep_in(folder.path() / "secret").ok());
+    EXPECT_EQ(shown(mixed_table(), second), before);
+}
+
+// The hash that an unknown user costs: another one only when there is reason to.
+TEST(DecoySecret, PicksTheSameAsLongAsItIsThere) {
+    const std::vector<std::string> three{"7 101", "scram 4096", "scram 9000"}, two{"7 101", "scram 9000"};
+    int gone = 0;
+    for (int i = 0; i < 300; ++i) {
+        const std::string name = std::to_string(i);
+        const auto pick = [&](const std::vector<std::string>& of) {
+            return of[secret.pick("x", name, of.size(), [&](std::size_t at) { return of[at]; })];
+        };
+        EXPECT_EQ(pick(three), pick(three));
+        if (pick(three) == "scram 4096") {
+            ++gone;
+        } else {
+            EXPECT_EQ(pick(two), pick(three));
+        }
+    }
+    EXPECT_GT(gone, 50);
+    EXPECT_LT(gone, 150);
+}
+
+TEST(DecoySecret, OneThatCannotBeReadIsNotReplaced) {
+    const sluice::test::TempFolder folder;
+    const std::string path = folder.path() / "secret";
+    std::filesystem::create_symlink("elsewhere", path);
+    DecoySecret one;
+    const auto kept = one.keep_in(path);
+    ASSERT_FALSE(kept.ok());
+    EXPECT_THAT(kept.error(), HasSubstr("secret: cannot be read: "));
+    EXPECT_TRUE(std::filesystem::is_symlink(path));
 }
 
 TEST(DecoySecret, IsTheSameAfterARestart) {
@@ -222,8 +301,8 @@ TEST(PasswordEdit, MakesEntriesThatTheBrokerAccepts) {
     ASSERT_TRUE(mosquitto.ok()) << mosquitto.error();
     EXPECT_THAT(*mosquitto, StartsWith("m:$7$101$"));
     const PasswordTable table = parse(*scram + "\n" + *mosquitto);
-    EXPECT_EQ(table.check("a b,c=d", "p\xc3\xa4ss word"), Verdict::accepted);
-    EXPECT_EQ(table.check("m", "\x01"), Verdict::accepted);
+    EXPECT_EQ(table.check("a b,c=d", "p\xc3\xa4ss word", secret), Verdict::accepted);
+    EXPECT_EQ(table.check("m", "\x01", secret), Verdict::accepted);
     EXPECT_NE(*scram, make_scram_entry("a b,c=d", "p\xc3\xa4ss word", 5000).value()) << "a fresh salt";
 }
 
@@ -251,6 +330,47 @@ TEST(PasswordEdit, ChangesOneLineAndKeepsTheRest) {
     EXPECT_EQ(without_entry(text, "f", "c").error(), "f: there is no user `c`");
     EXPECT_THAT(with_entry("plain text", "f", again).error(), StartsWith("f:1: "));
     EXPECT_THAT(without_entry("plain text", "f", "a").error(), StartsWith("f:1: "));
+}
+
+// Each reads, adds its own line and writes: unless they wait for each other, lines are lost.
+TEST(PasswordEdit, TwoEditorsAtOnceLoseNothing) {
+    constexpr int editors = 4, each = 15;
+    const sluice::test::TempFolder folder;
+    const std::string path = folder.path() / "passwd", line = std::string(pencil_line).substr(4);
+    std::vector<std::thread> threads;
+    for (int e = 0; e < editors; ++e) {
+        threads.emplace_back([&, e] {
+            for (int i = 0; i < each; ++i) {
+                const auto saved = edit_password_file(path, [&](std::string_view text) {
+                    return with_entry(text, path, fmt::format("u{}-{}{}", e, i, line));
+                });
+                EXPECT_TRUE(saved.ok()) << saved.error();
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    std::ifstream in(path);
+    const std::string text(std::istreambuf_iterator<char>(in), {});
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), editors * each);
+    EXPECT_EQ(parse(text).size(), std::size_t{editors * each});
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1) << "no lock is left";
+}
+
+TEST(PasswordEdit, AHeldLockIsWaitedForAndThenNamed) {
+    const sluice::test::TempFolder folder;
+    const std::string path = folder.path() / "passwd";
+    const int held = ::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY);
+    ASSERT_EQ(::flock(held, LOCK_EX), 0);
+    const PasswordEdit to_one = [](std::string_view) { return std::string("one\n"); };
+    const auto locked_out = edit_password_file(path, to_one, std::chrono::milliseconds(50));
+    ASSERT_FALSE(locked_out.ok());
+    EXPECT_THAT(locked_out.error(), HasSubstr("passwd: another program is changing it"));
+    EXPECT_FALSE(std::filesystem::exists(path));
+    ::close(held);
+    EXPECT_TRUE(edit_password_file(path, to_one).ok());
+    const auto refused =
+        edit_password_file(path, [](std::string_view text) { return Err{"not " + std::string(text)}; });
+    EXPECT_EQ(refused.error(), "not one\n");
 }
 
 TEST(PasswordEdit, SavesTheWholeFileAndKeepsItsMode) {
