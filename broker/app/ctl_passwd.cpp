@@ -84,23 +84,22 @@ Text read_password(std::istream& in) {
     return line;
 }
 
-/// The text of a file that is there; "" for one that is to be made.
-Text load(const PasswdOptions& options) {
+/// Before anybody is asked for a password: whether there is a file to read, where there must be one.
+Text check_readable(const PasswdOptions& options) {
     std::error_code error;
     if (!options.remove && !std::filesystem::exists(options.file, error) && !error) return std::string();
     return auth::load_text_file(options.file);
 }
 
-Text change(const PasswdOptions& options, const std::string& old, std::istream& in) {
-    if (options.remove) return auth::without_entry(old, options.file, options.user_name);
+/// The line to be written; "" to remove one.
+Text make_entry(const PasswdOptions& options, std::istream& in) {
+    if (options.remove) return std::string();
     auto password = options.from_stdin ? read_password(in) : ask_password(options.user_name);
     if (!password) return password;
-    const auto entry = options.mosquitto
-                           ? auth::make_mosquitto_entry(options.user_name, *password)
-                           : auth::make_scram_entry(options.user_name, *password, options.iterations);
+    auto entry = options.mosquitto ? auth::make_mosquitto_entry(options.user_name, *password)
+                                   : auth::make_scram_entry(options.user_name, *password, options.iterations);
     auth::wipe(*password);
-    if (!entry) return entry;
-    return auth::with_entry(old, options.file, *entry);
+    return entry;
 }
 
 }  // namespace
@@ -110,11 +109,14 @@ int change_password(const PasswdOptions& options, std::istream& in, std::ostream
         err << "sluicectl: " << why << '\n';
         return 1;
     };
-    const auto old = load(options);
-    if (!old) return fail(old.error());
-    const auto fresh = change(options, *old, in);
-    if (!fresh) return fail(fresh.error());
-    if (const auto saved = auth::save_password_file(options.file, *fresh); !saved) return fail(saved.error());
+    if (const auto readable = check_readable(options); !readable) return fail(readable.error());
+    const auto entry = make_entry(options, in);
+    if (!entry) return fail(entry.error());
+    const auto saved = auth::edit_password_file(options.file, [&](std::string_view text) {
+        return options.remove ? auth::without_entry(text, options.file, options.user_name)
+                              : auth::with_entry(text, options.file, *entry);
+    });
+    if (!saved) return fail(saved.error());
     out << fmt::format("{}: user `{}` is {}; a running broker reads it on SIGHUP (systemctl reload sluice)\n",
                        options.file, options.user_name, options.remove ? "removed" : "set");
     return 0;
