@@ -147,6 +147,9 @@ void add_lobby(Samples& out, const listener::Lobby& lobby) {
             static_cast<double>(lobby.stats.accepted()));
     out.add("sluice_newcomers", "Connections that have not been let in yet.", MetricKind::gauge,
             static_cast<double>(lobby.newcomers.size()));
+    out.add("sluice_logins_held_back_total",
+            "Answers to logins that were held back after many wrong passwords from their address.",
+            MetricKind::counter, static_cast<double>(lobby.stats.held_back()));
     for (std::size_t i = 0; i < listener::turned_away_count; ++i) {
         const auto why = static_cast<listener::TurnedAway>(i);
         out.add("sluice_turned_away_total", "Connections that were not let in, by reason.",

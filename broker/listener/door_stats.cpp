@@ -31,6 +31,11 @@ void DoorStats::note_let_in(std::string_view line) {
     write_within(let_in_lines_, log::Level::info, line);
 }
 
+void DoorStats::note_held_back(std::string_view line) {
+    held_back_.fetch_add(1, std::memory_order_relaxed);
+    write_within(held_back_lines_, log::Level::warn, line);
+}
+
 void DoorStats::write_within(LineBudget& budget, log::Level level, std::string_view line) {
     if (!log::enabled(level)) return;
     std::uint64_t suppressed = 0;

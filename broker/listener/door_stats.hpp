@@ -19,13 +19,15 @@ enum class TurnedAway : std::uint8_t {
     connect_timeout,  ///< limits.connect_timeout
     broke_off,        ///< the connection ended: by the peer, or by a fault in TLS, WebSocket or PROXY header
     no_connect,       ///< the first packet is something else
-    refused,          ///< CONNECT was answered with a reason code, or could not be read
+    refused,          ///< CONNECT was answered with a reason code, or could not be read; and none of the next
+    logins_full,      ///< too many logins wait for their password check, from its address or in all
+    guesses,          ///< after many wrong passwords too many logins of its address wait for their answer
 };
-constexpr std::size_t turned_away_count = 8;
+constexpr std::size_t turned_away_count = 10;
 constexpr std::string_view name_of(TurnedAway why) {
-    constexpr std::string_view names[turned_away_count] = {"not_a_proxy", "address_full",    "newcomers_full",
-                                                           "descriptors", "connect_timeout", "broke_off",
-                                                           "no_connect",  "refused"};
+    constexpr std::string_view names[turned_away_count] = {
+        "not_a_proxy", "address_full", "newcomers_full", "descriptors", "connect_timeout",
+        "broke_off",   "no_connect",   "refused",        "logins_full", "guesses"};
     return names[static_cast<unsigned>(why)];
 }
 
@@ -55,6 +57,9 @@ class DoorStats {
     void turn_away(TurnedAway why, log::Level level, std::string_view line);
     /// Writes the line, unless there were too many of them: clients may come and go in a circle.
     void note_let_in(std::string_view line);
+    /// Counts an answer that is held back (GuessDamper), and writes the line unless there were too many.
+    void note_held_back(std::string_view line);
+    std::uint64_t held_back() const { return held_back_.load(std::memory_order_relaxed); }
     std::uint64_t turned_away(TurnedAway why) const {
         return turned_away_[static_cast<unsigned>(why)].load(std::memory_order_relaxed);
     }
@@ -65,7 +70,8 @@ class DoorStats {
     std::atomic<std::uint64_t> accepted_{0};
     std::array<std::atomic<std::uint64_t>, turned_away_count> turned_away_{};
     std::array<LineBudget, turned_away_count> lines_;
-    LineBudget let_in_lines_;
+    std::atomic<std::uint64_t> held_back_{0};
+    LineBudget let_in_lines_, held_back_lines_;
 };
 
 }  // namespace sluice::listener

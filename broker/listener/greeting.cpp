@@ -18,25 +18,6 @@ using wire::Version;
 
 namespace {
 
-/// What is wrong with a client's own packet may be told to it; who may come in, and why not, is told to
-/// nobody.
-bool is_about_its_packet(ReasonCode code) {
-    switch (code) {
-        case ReasonCode::malformed_packet:
-        case ReasonCode::protocol_error:
-        case ReasonCode::unsupported_protocol_version:
-        case ReasonCode::client_identifier_not_valid:
-        case ReasonCode::topic_name_invalid:
-        case ReasonCode::packet_too_large:
-        case ReasonCode::payload_format_invalid:
-        case ReasonCode::retain_not_supported:
-        case ReasonCode::qos_not_supported:
-            return true;
-        default:
-            return false;
-    }
-}
-
 // Of all newcomers together: unfinished packets, wills and passwords of those that are judged. Unless a
 // single packet may be larger: it must find room when nobody else wants any.
 constexpr std::size_t kept_bytes_max = 16U << 20;
@@ -69,15 +50,6 @@ void Greeting::start() {
     channel_.start(*this);
 }
 
-void Greeting::drop_after(const std::exception& thrown) noexcept {
-    try {
-        log::error(fmt::format("{} is dropped: internal error: {}", describe(), thrown.what()));
-    } catch (const std::exception&) {
-        // Without memory for the line it goes without one.
-    }
-    abort();
-}
-
 void Greeting::on_deadline() {
     const auto seconds = doors_->limits.connect_timeout.count();
     if (given_up_) {  // it has done its part
@@ -89,36 +61,13 @@ void Greeting::on_deadline() {
         fmt::format("{} within {} s", exchange_ ? "its authentication did not end" : "no CONNECT", seconds));
 }
 
-void Greeting::turn_away(TurnedAway why, const std::string& what) {
-    if (!self_) return;  // it went by itself meanwhile
-    doors_->lobby->stats.turn_away(why, log::Level::info, fmt::format("{} is refused: {}", describe(), what));
-    channel_.abort();
-    finish();
-}
-
-void Greeting::abort() {
-    if (!self_) return;
-    channel_.abort();
-    finish();
-}
-
-void Greeting::finish() {
-    deadline_.cancel();
-    if (given_up_) *given_up_ = true;
-    place_ = {};
-    self_.reset();  // the last statement of whoever calls it: `this` may be gone afterwards
-}
-
-void Greeting::on_closed(const std::string& why) {
-    doors_->lobby->stats.turn_away(TurnedAway::broke_off, log::Level::info,
-                                   fmt::format("{} went away before it was let in: {}", describe(), why));
-    finish();
-}
-
 void Greeting::on_introduced() {
     const net::PeerIdentity& client = channel_.identity();
     auto lease = doors_->lobby->counts->enter(client.ip, doors_->limits.connections_per_address_max);
-    if (lease) return channel_.hold(std::move(lease));
+    if (lease) {
+        channel_.hold(std::move(lease));
+        return;
+    }
     turn_away(TurnedAway::address_full,
               "its address has as many connections as limits.connections_per_address_max allows");
 }
@@ -215,6 +164,8 @@ void Greeting::handle_first_packet(const wire::Frame& frame) {
                                 connect->client_id.empty() ? make_client_id() : std::string());
     if (!judged) return refuse(connect->version, judged.error().code, judged.error().why);
     admission_ = std::move(judged).value();
+    if (const auto fault = certificate_fault())
+        return refuse(connect->version, ReasonCode::not_authorized, *fault);
     if (connect->properties.authentication_method) return begin_exchange(*connect);
     ask_who(*connect);
 }
@@ -225,6 +176,16 @@ std::optional<std::string> Greeting::certificate_name() const {
     return listener_.tls->identity == net::TlsIdentity::common_name ? peer.common_name : peer.subject;
 }
 
+std::optional<std::string> Greeting::certificate_fault() const {
+    if (!channel_.identity().certified || !listener_.tls || listener_.tls->identity == net::TlsIdentity::none)
+        return std::nullopt;
+    if (certificate_name()) return std::nullopt;
+    return listener_.tls->identity == net::TlsIdentity::common_name
+               ? "its certificate has no usable common name; listener.tls.identity expects exactly one, of "
+                 "printable text"
+               : "its certificate has no subject to take the user name from (listener.tls.identity)";
+}
+
 void Greeting::ask_who(const wire::Connect& connect) {
     auth::Credentials credentials;
     credentials.client_id = admission_.client_id;
@@ -232,6 +193,9 @@ void Greeting::ask_who(const wire::Connect& connect) {
     if (connect.password) credentials.password = std::string(as_text(*connect.password));
     credentials.anonymous_allowed = listener_.anonymous;
     credentials.certificate_name = certificate_name();
+    if (const auto& from = channel_.identity().ip) credentials.source = net::text_of(net::counted_as(*from));
+    tries_password_ = credentials.user_name && !credentials.certificate_name;
+    if (refuse_if_crowded()) return;
     // Answered in time for the deadline, and for clients that give up before it.
     credentials.patience = std::chrono::milliseconds(doors_->limits.connect_timeout) / 2;
     credentials.given_up = given_up_ = std::make_shared<std::atomic<bool>>(false);
@@ -246,33 +210,9 @@ void Greeting::ask_who(const wire::Connect& connect) {
     doors_->authenticator->authenticate(
         credentials, [this, self = shared_from_this()](Result<auth::Principal, auth::Refusal> answer) {
             // It may come on the thread that hashes passwords.
-            boost::asio::post(context_, [this, self, answer = std::move(answer)] {
-                guarded([&] { on_authenticated(answer); });
-            });
+            boost::asio::post(
+                context_, [this, self, answer = std::move(answer)] { guarded([&] { on_answer(answer); }); });
         });
-}
-
-void Greeting::on_authenticated(const Result<auth::Principal, auth::Refusal>& answer) {
-    if (!answer) return refuse(admission_.version, answer.error().code, answer.error().why);
-    admission_.user_name = answer->user_name;
-    if (!connect_body_.empty()) {  // there is a will
-        const auto connect = wire::decode_connect(connect_body_);
-        const wire::Will& will = *connect->will;
-        if (!doors_->authorizer->allows(auth::Action::publish, admission_.user_name, admission_.client_id,
-                                        will.topic)) {
-            return refuse(admission_.version, ReasonCode::not_authorized, "it may not publish its will");
-        }
-        admission_.will = shard::AdmittedWill{
-            freeze_will(will, admission_.client_id, admission_.user_name, Now::read().wall),
-            will.properties.will_delay_interval_s.value_or(0)};
-    }
-    if (doors_->inlets->connections() >= doors_->limits.connections_max) {
-        const bool elsewhere = !doors_->limits.server_reference.empty();
-        return refuse(admission_.version,
-                      elsewhere ? ReasonCode::use_another_server : ReasonCode::server_busy,
-                      "limits.connections_max is reached", "the server has as many clients as it may have");
-    }
-    hand_over();
 }
 
 void Greeting::hand_over() {
@@ -283,32 +223,6 @@ void Greeting::hand_over() {
                     peer.tls_version.empty() ? "" : " ", peer.tls_version));
     admission_.channel = channel_.detach(frames_.pending());
     doors_->inlets->home_of(admission_.client_id).post_admission(std::move(admission_));
-    finish();
-}
-
-void Greeting::refuse(Version version, ReasonCode code, const std::string& why, const std::string& reason) {
-    doors_->lobby->stats.turn_away(TurnedAway::refused, log::Level::warn,
-                                   fmt::format("{} client {} is refused: {} ({})", describe(),
-                                               log::quote(admission_.client_id), why, wire::name_of(code)));
-    // Before version 5 a CONNECT that does not conform gets no CONNACK [MQTT-3.1.4-1 of 3.1.1]; what is no
-    // CONNECT at all may come from a peer that does not speak MQTT.
-    const bool conforms = code != ReasonCode::malformed_packet && code != ReasonCode::protocol_error &&
-                          code != ReasonCode::packet_too_large;
-    if (version == Version::v5 || conforms) {
-        wire::Connack connack{.session_present = false, .code = code, .properties = {}};  // [MQTT-3.2.2-6]
-        if (!reason.empty()) connack.properties.reason_string = reason;
-        if (reason.empty() && is_about_its_packet(code)) connack.properties.reason_string = why;
-        if (code == ReasonCode::use_another_server)
-            connack.properties.server_reference = doors_->limits.server_reference;
-        ByteBuffer out;
-        wire::encode_connack(out, version, connack);
-        if (out.size() > admission_.maximum_packet_size) {  // [MQTT-3.2.2-19]
-            out.clear();
-            wire::encode_connack(out, version, {.session_present = false, .code = code, .properties = {}});
-        }
-        if (out.size() <= admission_.maximum_packet_size) channel_.send(out);  // [MQTT-3.1.2-24]
-    }
-    channel_.close_after_flush();
     finish();
 }
 

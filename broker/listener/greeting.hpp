@@ -36,12 +36,13 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     /// Before start().
     void take(Newcomers::Place place) { place_ = std::move(place); }
     boost::asio::io_context& context() { return context_; }
-    /// Closes at once, says why in the log and counts it.
+    /// Closes at once, says why in the log and counts it, unless it was refused and counted already.
     void turn_away(TurnedAway why, const std::string& what);
     /// Closes at once; for the end of the process.
     void abort();
 
   private:
+    class Farewell;
     void on_introduced() override;
     void on_bytes(Bytes plain) override;
     void on_closed(const std::string& why) override;
@@ -61,11 +62,24 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     void ask_who(const wire::Connect& connect);
     /// What the listener's TLS proved, where it decides about names.
     std::optional<std::string> certificate_name() const;
-    void on_authenticated(const Result<auth::Principal, auth::Refusal>& answer);
+    /// Why a certificate that decides about the name does not: for the log. None without a certificate.
+    std::optional<std::string> certificate_fault() const;
     void hand_over();
+    // greeting_end.cpp: the verdict, and the way out
+    using AuthAnswer = Result<auth::Principal, auth::Refusal>;
+    /// True when so many answers are held back from its address that this one's is not worth finding.
+    bool refuse_if_crowded();
+    void on_answer(const AuthAnswer& answer);
+    /// How long an answer is held back (GuessDamper); notes a wrong password.
+    Millis delay_of(const AuthAnswer& answer) const;
+    void on_authenticated(const AuthAnswer& answer);
     /// `why`: for the log. `reason`: for the client, version 5 only; may be empty.
     void refuse(wire::Version version, wire::ReasonCode code, const std::string& why,
-                const std::string& reason = {});
+                const std::string& reason = {}, TurnedAway counted = TurnedAway::refused);
+    /// Closes once the peer has what was sent: nothing more is said or heard.
+    void see_off();
+    /// The channel ends by itself, and we with it.
+    void leave();
     // greeting_auth.cpp: the AUTH packets between CONNECT and CONNACK [MQTT5 4.12]
     void begin_exchange(const wire::Connect& connect);
     void handle_exchange_packet(const wire::Frame& frame);
@@ -78,6 +92,7 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     void guarded(Step&& step) noexcept;
     void drop_after(const std::exception& thrown) noexcept;
     void on_deadline();
+    /// The last statement of whoever calls it: `this` may be gone afterwards.
     void finish();
     std::string describe() const;
 
@@ -92,6 +107,9 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
     std::unique_ptr<auth::AuthExchange> exchange_;  ///< null: user name and password, or neither
     ByteBuffer connect_body_;  ///< the will alone while the password is checked, to be frozen afterwards
     std::size_t credential_bytes_ = 0;
+    bool tries_password_ = false;  ///< by user name and password, or by a proof of one
+    bool leaving_ = false;
+    GuessDamper::Held held_;  ///< while the answer is held back
     /// Told to whoever checks the password; null: CONNECT has not come, or an exchange is under way.
     std::shared_ptr<std::atomic<bool>> given_up_;
     std::shared_ptr<Greeting> self_;
@@ -100,7 +118,7 @@ class Greeting final : public std::enable_shared_from_this<Greeting>, private ne
 template <class Step>
 void Greeting::guarded(Step&& step) noexcept {
     const auto keep = self_;
-    if (!keep) return;
+    if (!keep || leaving_) return;
     try {
         step();
     } catch (const std::exception& thrown) {

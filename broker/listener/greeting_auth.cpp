@@ -22,6 +22,8 @@ void Greeting::begin_exchange(const wire::Connect& connect) {
                       fmt::format("authentication method {} is not offered",
                                   log::quote(admission_.authentication_method)));
     }
+    tries_password_ = true;
+    if (refuse_if_crowded()) return;
     // Its place is not settled: it still owes us packets, and gives way when too many do.
     take_exchange_step(connect.properties.authentication_data);
     keep_only_will(connect);
@@ -34,8 +36,7 @@ void Greeting::handle_exchange_packet(const wire::Frame& frame) {
         doors_->lobby->stats.turn_away(TurnedAway::broke_off, log::Level::info,
                                        fmt::format("{} client {} left before it had proved who it is",
                                                    describe(), log::quote(admission_.client_id)));
-        channel_.close_after_flush();
-        return finish();
+        return see_off();
     }
     const auto fail = [this](const wire::WireError& error) { refuse(Version::v5, error.code, error.what); };
     if (frame.type != PacketType::auth) return refuse_other_packet();
@@ -61,7 +62,7 @@ void Greeting::take_exchange_step(std::optional<Bytes> data) {
 void Greeting::on_exchange_step(const auth::ExchangeStep& step) {
     if (const auto* challenge = std::get_if<auth::Challenge>(&step)) return send_challenge(*challenge);
     if (const auto* refusal = std::get_if<auth::Refusal>(&step))  // [MQTT-4.12.0-4]
-        return refuse(Version::v5, refusal->code, refusal->why, refusal->reason);
+        return on_answer(Err{*refusal});
     const auto& admitted = std::get<auth::Admitted>(step);
     const auto certified = certificate_name();
     if (certified && *certified != admitted.principal.user_name) {
@@ -70,7 +71,7 @@ void Greeting::on_exchange_step(const auth::ExchangeStep& step) {
                                   log::quote(admitted.principal.user_name), log::quote(*certified)));
     }
     admission_.authentication_data = admitted.data;
-    on_authenticated(admitted.principal);
+    on_answer(admitted.principal);
 }
 
 void Greeting::send_challenge(const auth::Challenge& challenge) {

@@ -88,8 +88,12 @@ DetachedChannel Channel::detach(Bytes unconsumed) {
 bool Channel::detachable() const {
     return state_ && state_->detachable();
 }
-void Channel::hold(std::unique_ptr<SocketLease> lease) {
-    if (is_open()) state_->lease = std::move(lease);
+std::unique_ptr<SocketLease> Channel::hold(std::unique_ptr<SocketLease> lease) {
+    if (!is_open() && !lingers()) return nullptr;
+    return std::exchange(state_->lease, std::move(lease));
+}
+bool Channel::lingers() const {
+    return state_ && state_->phase() == State::Phase::closing;
 }
 PeerIdentity& Channel::identity() {
     return state_->identity;

@@ -111,8 +111,11 @@ class Channel {
     DetachedChannel detach(Bytes unconsumed = {});
     bool detachable() const;
 
-    /// Kept until the socket is closed, also by another Channel after detach(); replaces the one before.
-    void hold(std::unique_ptr<SocketLease> lease);
+    /// Kept until the socket is closed, also by another Channel after detach(). Returns the one before; of a
+    /// closed socket nothing is kept.
+    std::unique_ptr<SocketLease> hold(std::unique_ptr<SocketLease> lease);
+    /// Ended, but the socket is still open: what was sent last is on its way, or the peer has not closed yet.
+    bool lingers() const;
     PeerIdentity& identity();
     const PeerIdentity& identity() const;
 

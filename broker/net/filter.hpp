@@ -20,6 +20,7 @@ struct PeerIdentity {
     std::string address;                     ///< "192.0.2.7:51234", "[2001:db8::1]:51234", "unix"
     std::optional<IpAddress> ip;             ///< of `address`; none for a Unix socket
     std::string tls_version;                 ///< "TLSv1.2", empty without TLS
+    bool certified = false;                  ///< a client certificate was given and verified
     std::optional<std::string> common_name;  ///< of a verified client certificate
     std::optional<std::string> subject;      ///< likewise, RFC 4514 text
 };

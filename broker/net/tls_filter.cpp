@@ -226,8 +226,10 @@ void FilterImpl::identify(PeerIdentity& identity) const {
     identity.tls_version = mbedtls_ssl_get_version(ssl_.get());
     if (engine_->client_certificate() == ClientCertificate::none) return;
     // check_client() let nobody through whose certificate is not verified.
-    if (const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(ssl_.get()))
-        identify_by(*certificate, identity);
+    const mbedtls_x509_crt* certificate = mbedtls_ssl_get_peer_cert(ssl_.get());
+    if (certificate == nullptr) return;
+    identity.certified = true;
+    identify_by(*certificate, identity);
 }
 
 }  // namespace

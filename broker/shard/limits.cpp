@@ -40,7 +40,7 @@ std::span<const SettingRow> limits_rows() {
          integer,
          "0",
          "Connections from one address at one time, from the moment they are accepted; of IPv6 addresses the "
-         "first 64 bits count. A further one is closed. 0: no limit.",
+         "first 64 bits count (of fe80::/10 all). A further one is closed. 0: no limit.",
          bind_setting<&Limits::connections_per_address_max>,
          0,
          1'000'000,
@@ -50,8 +50,8 @@ std::span<const SettingRow> limits_rows() {
          integer,
          "1000",
          "Connections that have not been let in yet and still owe us something, from the first byte of a TLS "
-         "handshake to the last one of CONNECT. For each further one the oldest is closed, so that many that "
-         "say nothing cannot keep a client out.",
+         "handshake to the last one of CONNECT; and refused ones until they are closed. For each further one "
+         "the oldest is closed, so that many that say nothing cannot keep a client out.",
          bind_setting<&Limits::handshakes_max>,
          1,
          1'000'000,

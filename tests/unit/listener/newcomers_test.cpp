@@ -41,6 +41,38 @@ TEST(Newcomers, WhoWaitsForUsStays) {
     EXPECT_EQ(newcomers.size(), 0U);
 }
 
+TEST(Newcomers, WhoLeavesGivesWayFirst) {
+    Newcomers newcomers;
+    const Someone a, b, c, d;
+    const auto place_a = newcomers.enter(a.greeting);
+    auto place_b = newcomers.enter(b.greeting);
+    auto place_c = newcomers.enter(c.greeting);
+    {
+        auto place_d = newcomers.enter(d.greeting);
+        place_c.settle();
+        place_d.leave();
+        place_c.leave();
+        place_b.leave();
+        EXPECT_EQ(newcomers.owing(), 4U);
+        EXPECT_EQ(newcomers.push_out_oldest(), b.greeting) << "the oldest of those that leave";
+        EXPECT_EQ(newcomers.push_out_oldest(), c.greeting);
+    }
+    EXPECT_EQ(newcomers.size(), 1U) << "its socket is closed";
+    EXPECT_EQ(newcomers.push_out_oldest(), a.greeting);
+}
+
+TEST(Newcomers, WhoIsUnsettledOwesUsAgain) {
+    Newcomers newcomers;
+    const Someone a, b;
+    auto place_a = newcomers.enter(a.greeting);
+    const auto place_b = newcomers.enter(b.greeting);
+    place_a.settle();
+    EXPECT_EQ(newcomers.owing(), 1U);
+    place_a.unsettle();
+    EXPECT_EQ(newcomers.owing(), 2U);
+    EXPECT_EQ(newcomers.push_out_oldest(), a.greeting);
+}
+
 TEST(Newcomers, WhoWasPushedOutCannotSettle) {
     Newcomers newcomers;
     const Someone a;
