@@ -59,7 +59,8 @@ std::optional<IpAddress> parse_ip(std::string_view text) {
 
 IpAddress counted_as(const IpAddress& address) {
     IpAddress key = address;
-    if (!address.is_v4()) std::fill(key.bytes.begin() + 8, key.bytes.end(), std::uint8_t{0});
+    const bool link_local = address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;
+    if (!address.is_v4() && !link_local) std::fill(key.bytes.begin() + 8, key.bytes.end(), std::uint8_t{0});
     return key;
 }
 

@@ -28,7 +28,7 @@ IpAddress ip_v6(const std::uint8_t* sixteen_bytes);
 /// Without brackets, port or scope.
 std::optional<IpAddress> parse_ip(std::string_view text);
 /// What connections are counted by: an IPv4 address; of IPv6 the first 64 bits, for a single host has all the
-/// others.
+/// others. Of a link-local address (fe80::/10) all bits: every host of a network has the first ones alike.
 IpAddress counted_as(const IpAddress& address);
 
 std::string text_of(const IpAddress& address);

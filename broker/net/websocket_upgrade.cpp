@@ -50,6 +50,7 @@ bool is_token(std::string_view text) {
 struct Request {
     bool upgrade = false, connection = false;
     bool mqtt = false, mqtt_v31 = false, any_protocol = false;
+    bool body = false;
     std::string_view version, key, host, origin;
     int versions = 0, keys = 0, hosts = 0, origins = 0;
 };
@@ -71,6 +72,10 @@ void note_header(std::string_view name, std::string_view value, Request& request
     } else if (equal_ignoring_case(name, "Sec-WebSocket-Key")) {
         request.key = value;
         ++request.keys;
+    } else if (equal_ignoring_case(name, "Transfer-Encoding")) {
+        request.body = true;
+    } else if (equal_ignoring_case(name, "Content-Length")) {
+        request.body |= value != "0";
     } else if (equal_ignoring_case(name, "Sec-WebSocket-Protocol")) {
         for_each_element(value, [&](auto e) {
             request.any_protocol = true;
@@ -152,6 +157,8 @@ std::optional<UpgradeAnswer> judge_request(const Request& request, std::string_v
     if (!request.upgrade || !request.connection)
         return refuse_upgrade("426 Upgrade Required", "this port speaks MQTT over WebSocket, not plain HTTP",
                               upgrade_headers);
+    // It would be read as frames, and what a proxy in front takes for a body is the frames of somebody.
+    if (request.body) return refuse_upgrade(bad, "the request has a body");
     if (request.versions != 1 || request.version != "13")
         return refuse_upgrade("426 Upgrade Required", "WebSocket version 13 is needed", upgrade_headers);
     // What is no browser sends none, and could send any.

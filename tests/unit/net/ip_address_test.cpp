@@ -37,6 +37,9 @@ TEST(IpAddress, IsCountedByHostOrBySixtyFourBits) {
     EXPECT_NE(counted_as(*parse_ip("192.0.2.7")), counted_as(*parse_ip("192.0.2.8")));
     EXPECT_EQ(counted_as(*parse_ip("2001:db8:0:1::7")), counted_as(*parse_ip("2001:db8:0:1:ffff::8")));
     EXPECT_NE(counted_as(*parse_ip("2001:db8:0:1::7")), counted_as(*parse_ip("2001:db8:0:2::7")));
+    EXPECT_EQ(counted_as(*parse_ip("::ffff:192.0.2.7")), *parse_ip("192.0.2.7"));
+    EXPECT_NE(counted_as(*parse_ip("fe80::7")), counted_as(*parse_ip("fe80::8"))) << "neighbours";
+    EXPECT_EQ(counted_as(*parse_ip("fec0::7")), counted_as(*parse_ip("fec0::8")));
 }
 
 TEST(IpNetwork, Contains) {
