@@ -20,6 +20,19 @@ ByteClient::ByteClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STRE
         ::close(std::exchange(socket_, -1));
 }
 
+ByteClient ByteClient::over_ipv6(std::uint16_t port) {
+    ByteClient client;
+    client.socket_ = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(port);
+    address.sin6_addr = in6addr_loopback;
+    if (client.socket_ >= 0 &&
+        ::connect(client.socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        ::close(std::exchange(client.socket_, -1));
+    return client;
+}
+
 ByteClient& ByteClient::operator=(ByteClient&& other) noexcept {
     std::swap(socket_, other.socket_);
     return *this;

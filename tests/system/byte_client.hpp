@@ -15,6 +15,8 @@ class ByteClient {
     ByteClient() = default;
     /// TCP to 127.0.0.1.
     explicit ByteClient(std::uint16_t port);
+    /// TCP to ::1.
+    static ByteClient over_ipv6(std::uint16_t port);
     ByteClient(ByteClient&& other) noexcept : socket_(std::exchange(other.socket_, -1)) {}
     ByteClient& operator=(ByteClient&& other) noexcept;
     ~ByteClient();

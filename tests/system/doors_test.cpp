@@ -157,6 +157,75 @@ TEST_F(Doors, mqtt_over_websocket_in_frames_of_any_shape) {
     EXPECT_EQ(rest, "\x88\x02\x03\xeb");  // 1003 [MQTT-6.0.0-1]
 }
 
+TEST_F(Doors, websocket_handshakes_that_are_none) {
+    start(tcp + "transport = \"websocket\"\n");
+    const auto with = [](const std::string& from, const std::string& to) {
+        std::string changed = upgrade("");
+        return changed.replace(changed.find(from), from.size(), to);
+    };
+    const auto and_header = [&](const std::string& line) {
+        return with("Upgrade: w", line + "\r\nUpgrade: w");
+    };
+    for (const auto& [request, status] :
+         {std::pair{with("Upgrade: websocket\r\n", ""), "426"},
+          std::pair{with("Connection: Upgrade\r\n", ""), "426"},
+          std::pair{with("Version: 13", "Version: 12"), "426"}, std::pair{with("dGhl", "dGh"), "400"},
+          std::pair{with("Sec-WebSocket-Key", "X-Key"), "400"},
+          std::pair{with("1.1\r\nHost", "1.0\r\nHost"), "400"}, std::pair{with("GET", "POST"), "405"},
+          std::pair{and_header("Content-Length: 5") + "hello", "400"},
+          std::pair{and_header("Transfer-Encoding: chunked") + "0\r\n\r\n", "400"},
+          std::pair{and_header("X: " + std::string(9000, 'x')), "431"},
+          std::pair{with("Protocol: mqtt", "Protocol: mqtt5"), "400"},
+          std::pair{with("Sec-WebSocket-Protocol: mqtt\r\n", ""), "400"}}) {
+        ByteClient client(broker_.port());
+        client.send(request);
+        EXPECT_THAT(client.read_through("\r\n\r\n"), StartsWith("HTTP/1.1 "s + status)) << request;
+        EXPECT_TRUE(client.closed_by_peer()) << request;
+    }
+    for (const auto& [request, protocol] :
+         {std::pair{with("Protocol: mqtt", "Protocol: mqttv3.1"), "mqttv3.1"},
+          std::pair{with("Protocol: mqtt", "Protocol: a, mqttv3.1,mqtt , b"), "mqtt"},
+          std::pair{and_header("Content-Length: 0"), "mqtt"}}) {
+        ByteClient client(broker_.port());
+        client.send(request + frame(0x82, connect_packet("web")));  // does not wait for the answer
+        EXPECT_THAT(client.read_through("\r\n\r\n"),
+                    HasSubstr("Sec-WebSocket-Protocol: "s + protocol + "\r\n"));
+        EXPECT_EQ(client.read(1), "\x82");
+    }
+}
+
+TEST_F(Doors, websocket_frames_that_are_none) {
+    start(tcp + "transport = \"websocket\"\n");
+    const std::string ping_packet = "\xc0\x00"s, pong_packet = "\x82\x02\xd0\x00"s;
+    for (const auto& [bytes, answer] :
+         {std::pair{"\x82\x02\xc0\x00"s, "\x88\x02\x03\xea"s},  // 1002: not masked
+          std::pair{frame(0xc2, ping_packet), "\x88\x02\x03\xea"s},
+          std::pair{frame(0x83, ping_packet), "\x88\x02\x03\xea"s},
+          std::pair{"\x89\xfe\x00\x7e"s, "\x88\x02\x03\xea"s},
+          std::pair{"\x82\xff\0\0\0\0\0\0\0\x02\0\0\0\0"s, "\x88\x02\x03\xea"s},
+          std::pair{"\x82\xff\0\0\0\0\x20\0\0\0\0\0\0\0"s, "\x88\x02\x03\xf1"s},  // 1009: too large
+          std::pair{frame(0x88, "\x0f\xa0why"), "\x88\x02\x0f\xa0"s},
+          std::pair{frame(0x88, ""), "\x88\x02\x03\xe8"s},
+          std::pair{frame(0x88, "\x03"), "\x88\x02\x03\xea"s},
+          // Empty frames, and one of a length that takes eight bytes, are as good as any.
+          std::pair{frame(0x82, "") + frame(0x02, "") + frame(0x80, "") + frame(0x82, ping_packet),
+                    pong_packet},
+          std::pair{"\x82\xff\0\0\0\0\0\x01\0\x06\0\0\0\0\x30\x82\x80\x04\0\x01"s + "a\0"s +
+                        std::string(65534, 'x') + frame(0x82, ping_packet),
+                    pong_packet}}) {
+        ByteClient client(broker_.port());
+        client.send(upgrade("") + frame(0x82, connect_packet("web")));
+        client.read_through("\r\n\r\n");
+        const std::string connack = client.read(2);
+        client.read(static_cast<unsigned char>(connack.back()));
+        client.send(bytes);
+        EXPECT_EQ(client.read(4), answer);
+        if (answer[0] == '\x88') {
+            EXPECT_TRUE(client.closed_by_peer());
+        }
+    }
+}
+
 TEST_F(Doors, unix_socket_has_its_mode_and_takes_clients) {
     const std::string path = (folder_.path() / "mqtt.sock").string();
     start("transport = \"unix\"\npath = \"mqtt.sock\"\nmode = \"0600\"\n");
@@ -181,6 +250,71 @@ TEST_F(Doors, ipv6) {
     const auto sent = mosquitto_pub({"-h", "::1", "-p", port, "-q", "1", "-t", "a", "-m", "x"});
     EXPECT_EQ(sent.exit_code, 0) << sent.err;
     expect_log("connected from [::1]:");
+}
+
+TEST_F(Doors, one_door_for_both_families) {
+    if (std::ifstream("/proc/net/if_inet6").peek() == std::ifstream::traits_type::eof())
+        GTEST_SKIP() << "no IPv6 here";
+    start("port = 0\ninsecure = true\n", "[limits]\nconnections_per_address_max = 1\n");
+    ByteClient four(broker_.port()), six = ByteClient::over_ipv6(broker_.port());
+    four.send(connect_packet("four"));
+    EXPECT_TRUE(is_let_in(four));
+    expect_log("client 'four' connected from 127.0.0.1:");  // not ::ffff:127.0.0.1
+    six.send(connect_packet("six"));
+    EXPECT_TRUE(is_let_in(six));
+    expect_log("client 'six' connected from [::1]:");
+    ByteClient second_four(broker_.port()), second_six = ByteClient::over_ipv6(broker_.port());
+    EXPECT_TRUE(second_four.closed_by_peer());
+    EXPECT_TRUE(second_six.closed_by_peer());
+    expect_log("[::1]:");
+    expect_log("is refused: its address has as many connections");
+}
+
+TEST_F(Doors, ipv6_address_in_the_proxy_header) {
+    start(proxied, "[limits]\nconnections_per_address_max = 1\n");
+    const auto from = [](const std::string& address, const std::string& id) {
+        return "\r\n\r\n\0\r\nQUIT\n\x21\x21\x00\x24"s + address + std::string(16, '\0') +
+               "\x1f\x40\x07\x5b" + connect_packet(id);
+    };
+    const std::string net = "\x20\x01\x0d\xb8\0\0\0\x01"s;
+    ByteClient one(broker_.port()), same(broker_.port()), other(broker_.port()), mapped(broker_.port()),
+        four(broker_.port());
+    one.send(from(net + "\0\0\0\0\0\0\0\x09"s, "one"));
+    EXPECT_TRUE(is_let_in(one));
+    expect_log("client 'one' connected from [2001:db8:0:1::9]:8000");
+    same.send(from(net + "\0\0\0\0\0\0\0\x0a"s, "same"));  // another address of the same host, perhaps
+    EXPECT_TRUE(same.closed_by_peer());
+    other.send(from("\x20\x01\x0d\xb8\0\0\0\x02\0\0\0\0\0\0\0\x09"s, "other"));
+    EXPECT_TRUE(is_let_in(other));
+    mapped.send(from("\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\x02\x07"s, "mapped"));
+    EXPECT_TRUE(is_let_in(mapped));
+    expect_log("client 'mapped' connected from 192.0.2.7:8000");
+    four.send("PROXY TCP4 192.0.2.7 198.51.100.1 51234 1883\r\n" + connect_packet("four"));
+    EXPECT_TRUE(four.closed_by_peer()) << "the same address, however it is written";
+}
+
+TEST_F(Doors, guesses_are_told_and_slowed) {
+    std::ofstream(folder_.path() / "passwd") << "";
+    ASSERT_TRUE(broker_.start("[broker]\ndata_dir = \"data\"\n[[listener]]\n" + tcp +
+                              "[auth]\npassword_file = \"passwd\"\n"))
+        << broker_.log();
+    const auto guess = [&] {
+        ByteClient client(broker_.port());
+        client.send(connect_packet("a", "admin", "guess"));
+        std::string answer;
+        EXPECT_TRUE(client.closed_by_peer(&answer));
+        EXPECT_EQ(answer, "\x20\x03\x00\x86\x00"s);
+    };
+    for (int i = 0; i < 20; ++i) guess();
+    EXPECT_THAT(broker_.log(), Not(HasSubstr("many wrong passwords")));
+    // Time forgives one in five seconds: on a slow machine more than one is needed.
+    auto took = std::chrono::steady_clock::duration::zero();
+    for (int i = 0; i < 100 && took < std::chrono::milliseconds(250); ++i) {
+        const auto started = std::chrono::steady_clock::now();
+        guess();
+        took = std::chrono::steady_clock::now() - started;
+    }
+    expect_log("client 'a' gets its answer 250 ms later: many wrong passwords came from its address");
 }
 
 TEST_F(Doors, refused_stranger_learns_nothing) {

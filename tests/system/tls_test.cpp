@@ -1,4 +1,5 @@
 /// Mosquitto's clients over TCP and TLS: who is let in, who is refused, and what the log says about it.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -115,6 +116,22 @@ TEST_F(Tls, certificate_of_another_ca_is_refused) {
 
 TEST_F(Tls, missing_client_certificate_is_refused) {
     expect_refused(at(required_certificate) + ca(), "no certificate");
+}
+
+// It must not become nobody, and so anonymous: this door lets anonymous clients in.
+TEST_F(Tls, certificate_without_a_usable_name_is_refused) {
+    for (const auto& [file_name, subject] :
+         {std::pair("nameless", "/O=Example"), std::pair("two-names", "/CN=one/CN=two")}) {
+        const auto made = run_command(
+            {"sh", "-c",
+             fmt::format("cd '{0}' && openssl req -newkey rsa:2048 -nodes -keyout {1}.key -subj '{2}' "
+                         "-out {1}.csr 2>/dev/null && openssl x509 -req -in {1}.csr -CA ca.crt -CAkey ca.key "
+                         "-CAcreateserial -days 2 -out {1}.crt",
+                         folder_.path().string(), file_name, subject)});
+        ASSERT_EQ(made.exit_code, 0) << made.err;
+        expect_refused(at(optional_certificate) + ca() + certificate(file_name),
+                       "its certificate has no usable common name; listener.tls.identity expects");
+    }
 }
 
 TEST_F(Tls, expired_client_certificate_is_refused) {
