@@ -34,16 +34,16 @@ Result<void, std::string> Wiring::start() {
     if (!config_.limits.memory_max) config_.limits.memory_max = default_memory_max();
     if (auto step = load_auth(config_); !step) return step;
     if (auto step = open_store(); !step) return step;
-    const std::size_t count = config_.threads == 0 ? core_count() : config_.threads;
-    shards_ = std::make_unique<ShardSet>(count, shard::SharedParts{store_.get(), retained_.get(), authorizer_,
-                                                                   config_.limits, authenticator_});
+    shards_ = std::make_unique<ShardSet>(
+        shard_count(),
+        shard::SharedParts{store_.get(), retained_.get(), authorizer_, config_.limits, authenticator_});
     shards_->restore(recovered_);
     stats_ = std::make_unique<BrokerStats>(*shards_, *store_, *retained_, bridges_);
     stats_->set_damage(recovered_.damage);
     stats_->set_memory_max(config_.limits.memory_max.value_or(0));
     if (config_.sys_interval.count() > 0) {
         // Nobody is there to be told, but the first who comes finds them.
-        for (const core::MessagePtr& message : sys_messages()) (void)retained_->set(message);
+        for (const core::MessagePtr& message : sys_messages()) retained_->keep(message);
     }
     if (auto step = make_bridges(); !step) return step;
     // Sockets are taken before anything runs: a port in use must not cost a start of bridges and threads.
@@ -56,6 +56,10 @@ Result<void, std::string> Wiring::start() {
     stats_->set_ready(true);
     recovered_ = {};
     return {};
+}
+
+std::size_t Wiring::shard_count() const {
+    return config_.threads == 0 ? core_count() : config_.threads;
 }
 
 Result<void, std::string> Wiring::load_auth(const Config& config) {
@@ -92,8 +96,17 @@ Result<void, std::string> Wiring::open_store() {
     }
     retained_ = std::make_unique<core::RetainedIndex>(
         config_.limits.retained_messages_max +
-        (config_.sys_interval.count() > 0 ? SysTopics::topic_count : 0));
-    for (const core::MessagePtr& message : recovered_.retained) (void)retained_->set(message);
+            (config_.sys_interval.count() > 0 ? SysTopics::topic_count : 0),
+        static_cast<std::uint32_t>(shard_count()));
+    // A limit that was lowered since takes nothing away that was promised to be kept.
+    for (const core::MessagePtr& message : recovered_.retained) retained_->keep(message);
+    if (recovered_.retained.size() > config_.limits.retained_messages_max) {
+        log::warn(
+            fmt::format("store: {} retained messages are above limits.retained_messages_max ({}): they "
+                        "are kept and served, new topics are refused until there are fewer than that",
+                        recovered_.retained.size() - config_.limits.retained_messages_max,
+                        config_.limits.retained_messages_max));
+    }
     std::uint64_t waiting = 0;
     for (const auto& session : recovered_.sessions) waiting += session.queue_messages;
     log::info(fmt::format("store: {} sessions, {} waiting messages, {} retained", recovered_.sessions.size(),

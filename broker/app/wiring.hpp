@@ -49,6 +49,7 @@ class Wiring {
     Result<void, std::string> start_admin();
     listener::Doorkeeping doorkeeping() const;
     std::vector<core::MessagePtr> sys_messages();
+    std::size_t shard_count() const;
 
     Config config_;
     ModuleSource modules_;

@@ -98,19 +98,26 @@ struct RemoveSubscription {
     SessionKey session = 0;
     std::string filter;
 };
+/// Numbers the changes of retained messages in the order in which memory took them (RetainedOrder). Entries
+/// of several shards may come in another order; the highest number of a topic is what counts. 0: as it comes.
+using RetainedSequence = std::uint64_t;
 /// The retained message of its topic [MQTT-3.3.1-5].
 struct SetRetained {
     MessagePtr message;
+    RetainedSequence sequence = 0;
 };
 struct ClearRetained {
     std::string topic;
-    /// Only if it is still this message: another shard may have set the topic anew and have been first with
-    /// its entry. None: whatever it is.
-    MessagePtr only{};
+    RetainedSequence sequence = 0;
+};
+/// No change of a retained message up to this number is still to come.
+struct RetainedUpTo {
+    RetainedSequence sequence = 0;
 };
 
-using LedgerEntry = std::variant<AppendMessage, SettleMessage, SaveProgress, SaveSession, RemoveSession,
-                                 SaveSubscription, RemoveSubscription, SetRetained, ClearRetained>;
+using LedgerEntry =
+    std::variant<AppendMessage, SettleMessage, SaveProgress, SaveSession, RemoveSession, SaveSubscription,
+                 RemoveSubscription, SetRetained, ClearRetained, RetainedUpTo>;
 
 /// A message read back for one session.
 struct QueueEntry {

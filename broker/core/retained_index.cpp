@@ -135,9 +135,10 @@ struct alignas(64) Stripe {
 }  // namespace
 
 struct RetainedIndex::Impl {
-    explicit Impl(std::size_t limit) : messages_max(limit) {}
+    Impl(std::size_t limit, std::uint32_t writers) : messages_max(limit), order(writers) {}
 
     const std::size_t messages_max;
+    RetainedOrder order;
     const HashKey key = HashKey::random();
     std::atomic<std::size_t> size{0};
     mutable std::array<Stripe, stripe_count> stripes;
@@ -146,38 +147,72 @@ struct RetainedIndex::Impl {
     /// By the high bits: the low ones choose the bucket inside.
     Stripe& stripe_of(const HashedTopic& topic) const { return stripes[topic.hash >> 60]; }
 
+    enum class Limit : bool { waived, holds };
     /// Takes one place under the limit, whichever stripe it is for.
-    bool take_place() {
+    bool take_place(Limit limit) {
+        if (limit == Limit::waived) {
+            size.fetch_add(1, std::memory_order_relaxed);
+            return true;
+        }
         if (size.fetch_add(1, std::memory_order_relaxed) < messages_max) return true;
         size.fetch_sub(1, std::memory_order_relaxed);
         return false;
     }
+
+    /// `number(change)` runs under the lock of the topic.
+    template <class Number>
+    Change set(const MessagePtr& message, Limit limit, Number&& number) {
+        const HashedTopic topic = hashed(message->topic());
+        Stripe& stripe = stripe_of(topic);
+        MessagePtr old;  // declared before the lock: freed after it
+        const std::lock_guard lock(stripe.mutex);
+        const Change change = change_locked(stripe, topic, message, limit, old);
+        number(change);
+        return change;
+    }
+
+    Change change_locked(Stripe& stripe, const HashedTopic& topic, const MessagePtr& message, Limit limit,
+                         MessagePtr& old) {
+        const auto found = stripe.exact.find(topic);
+        const bool known = found != stripe.exact.end();
+        if (message->payload().empty()) {  // [MQTT-3.3.1-6], and such a message is not stored [MQTT-3.3.1-7]
+            if (!known) return Change::nothing_to_clear;
+            old = stripe.erase(*found);
+            size.fetch_sub(1, std::memory_order_relaxed);
+            return Change::cleared;
+        }
+        if (known) {
+            old = stripe.replace(*found, message);  // [MQTT-3.3.1-5]
+            return Change::replaced;
+        }
+        if (!take_place(limit)) return Change::refused_full;
+        stripe.insert(topic.hash, message);
+        return Change::stored;
+    }
 };
 static_assert(stripe_count == std::size_t{1} << (64 - 60));
 
-RetainedIndex::RetainedIndex(std::size_t messages_max) : impl_(std::make_unique<Impl>(messages_max)) {}
+RetainedIndex::RetainedIndex(std::size_t messages_max, std::uint32_t writers)
+    : impl_(std::make_unique<Impl>(messages_max, writers)) {}
 RetainedIndex::~RetainedIndex() = default;
 
+RetainedIndex::Change RetainedIndex::set(const MessagePtr& message, std::uint32_t writer,
+                                         RetainedSequence& sequence) {
+    return impl_->set(message, Impl::Limit::holds, [&](Change change) {
+        if (change != Change::refused_full) sequence = impl_->order.take(writer);
+    });
+}
+
 RetainedIndex::Change RetainedIndex::set(const MessagePtr& message) {
-    const HashedTopic topic = impl_->hashed(message->topic());
-    Stripe& stripe = impl_->stripe_of(topic);
-    MessagePtr old;  // declared before the lock: freed after it
-    const std::lock_guard lock(stripe.mutex);
-    const auto found = stripe.exact.find(topic);
-    const bool known = found != stripe.exact.end();
-    if (message->payload().empty()) {  // [MQTT-3.3.1-6], and such a message is not stored [MQTT-3.3.1-7]
-        if (!known) return Change::nothing_to_clear;
-        old = stripe.erase(*found);
-        impl_->size.fetch_sub(1, std::memory_order_relaxed);
-        return Change::cleared;
-    }
-    if (known) {
-        old = stripe.replace(*found, message);  // [MQTT-3.3.1-5]
-        return Change::replaced;
-    }
-    if (!impl_->take_place()) return Change::refused_full;
-    stripe.insert(topic.hash, message);
-    return Change::stored;
+    return impl_->set(message, Impl::Limit::holds, [](Change) {});
+}
+
+void RetainedIndex::keep(const MessagePtr& message) {
+    impl_->set(message, Impl::Limit::waived, [](Change) {});
+}
+
+RetainedOrder& RetainedIndex::order() {
+    return impl_->order;
 }
 
 MessagePtr RetainedIndex::find(std::string_view topic) const {
@@ -206,13 +241,14 @@ std::vector<MessagePtr> RetainedIndex::match(std::string_view filter, WallTime n
     return found;
 }
 
-std::vector<MessagePtr> RetainedIndex::expire(WallTime now, std::size_t messages_max) {
-    std::vector<MessagePtr> gone;
+std::vector<RetainedIndex::Expired> RetainedIndex::expire(WallTime now, std::size_t messages_max,
+                                                          std::uint32_t writer) {
+    std::vector<Expired> gone;
     for (Stripe& stripe : impl_->stripes) {
         const std::lock_guard lock(stripe.mutex);
         while (gone.size() < messages_max && !stripe.deadlines.empty() &&
                stripe.deadlines.begin()->first <= now) {
-            gone.push_back(stripe.erase(stripe.deadlines.begin()->second));
+            gone.push_back({stripe.erase(stripe.deadlines.begin()->second), impl_->order.take(writer)});
             impl_->size.fetch_sub(1, std::memory_order_relaxed);
         }
     }

@@ -48,7 +48,7 @@ void Shard::retain(const core::MessagePtr& message) {
     using Change = core::RetainedIndex::Change;
     // What the broker says of itself is told anew after a restart, and wears no flash until then.
     if (message->topic().starts_with(sys_prefix)) {
-        (void)parts_.retained->set(message);
+        parts_.retained->keep(message);
         return;
     }
     // What is there may be replaced or cleared.
@@ -57,15 +57,17 @@ void Shard::retain(const core::MessagePtr& message) {
         log_not_retained("limits.memory_max is reached", now().mono);
         return;
     }
-    switch (parts_.retained->set(message)) {
+    core::RetainedSequence sequence = 0;
+    switch (parts_.retained->set(message, index_, sequence)) {
         case Change::stored:
         case Change::replaced:
-            batch_.emplace_back(core::SetRetained{message});
+            batch_.emplace_back(core::SetRetained{message, sequence});
+            retained_changed_ = true;
             break;
         case Change::cleared:
-            batch_.emplace_back(core::ClearRetained{std::string(message->topic())});
-            break;
-        case Change::nothing_to_clear:
+        case Change::nothing_to_clear:  // what was there may still be on its way off the disk
+            batch_.emplace_back(core::ClearRetained{std::string(message->topic()), sequence});
+            retained_changed_ = true;
             break;
         case Change::refused_full:
             counters_.rejected.add();

@@ -122,7 +122,8 @@ std::span<const SettingRow> limits_rows() {
         {"retained_messages_max",
          integer,
          "1000000",
-         "Retained messages of the whole broker; a further one is not kept.",
+         "Retained messages of the whole broker; a further topic is not kept, what a start finds above it "
+         "is.",
          bind_setting<&Limits::retained_messages_max>,
          0,
          1'000'000'000,

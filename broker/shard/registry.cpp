@@ -323,12 +323,13 @@ void Shard::arm_retained_sweep(Millis after) {
     retained_timer_.expires_after(after);
     retained_timer_.async_wait([this](const boost::system::error_code& error) {
         if (error) return;
-        const auto gone = parts_.retained->expire(now().wall, retained_per_sweep);
-        for (const core::MessagePtr& message : gone) {
+        const auto gone = parts_.retained->expire(now().wall, retained_per_sweep, index_);
+        for (const auto& [message, sequence] : gone) {
             // The broker's own are on no disk.
-            if (message->topic().starts_with(sys_prefix)) continue;
-            batch_.emplace_back(core::ClearRetained{std::string(message->topic()), message});
+            if (!message->topic().starts_with(sys_prefix))
+                batch_.emplace_back(core::ClearRetained{std::string(message->topic()), sequence});
         }
+        retained_changed_ |= !gone.empty();
         counters_.retained_expired.add(gone.size());
         arm_retained_sweep(gone.size() < retained_per_sweep ? parts_.retained_sweep : Millis(10));
     });

@@ -309,9 +309,12 @@ void Shard::post_ledger() {
     any_progress_dirty_ = false;
     if (!batch_.empty()) {
         ++turn_;
+        if (retained_changed_)
+            batch_.emplace_back(core::RetainedUpTo{parts_.retained->order().passed(index_)});
         parts_.store->post_batch(index_, turn_, std::move(batch_));
         batch_.clear();
     }
+    if (std::exchange(retained_changed_, false)) parts_.retained->order().handed_over(index_);
     for (const core::SubscriberId id : loads_) {
         const core::Session* session = slots_[id].session.get();
         if (!session) continue;

@@ -356,6 +356,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     Now now_{};
     store::TurnNumber turn_ = 0;  ///< the last one posted to the store
     std::vector<core::LedgerEntry> batch_;
+    bool retained_changed_ = false;  ///< by what is in the batch
     bool any_progress_dirty_ = false;
     std::vector<core::SubscriberId> dirty_progress_;
     std::vector<core::SubscriberId> dirty_links_;

@@ -56,10 +56,6 @@ IoReport MemoryBackend::write(const WriteGroup& group, const SettleLedger&) {
     for (const auto& [row, append] : group.appends) {
         messages_.insert_or_assign(row, append);
     }
-    for (const auto& [topic, message] : group.retained_expired) {
-        const auto found = retained_.find(topic);
-        if (found != retained_.end() && is_same(*found->second, *message)) retained_.erase(found);
-    }
     for (const auto& [topic, message] : group.retained) {
         if (message) {
             retained_.insert_or_assign(topic, message);

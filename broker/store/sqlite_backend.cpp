@@ -41,7 +41,6 @@ constexpr const char* statements[] = {
     "INSERT INTO retained(hash, crc, topic, body) VALUES(?,?,?,?)",
     "UPDATE retained SET crc=?, body=? WHERE id=?",
     "DELETE FROM retained WHERE id=?",
-    "DELETE FROM retained WHERE id=? AND body=?",
     "INSERT OR REPLACE INTO meta(name, value) VALUES(?,?)",
 };
 

@@ -50,7 +50,6 @@ class SqliteBackend final : public Backend {
         retained_insert,
         retained_update,
         retained_delete,
-        retained_delete_this,
         meta_put,
         prepared_count
     };

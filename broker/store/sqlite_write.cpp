@@ -271,13 +271,6 @@ int SqliteBackend::find_retained(const std::string& topic, std::uint64_t& id) {
 }
 
 int SqliteBackend::write_retained(const WriteGroup& group) {
-    for (const auto& [topic, message] : group.retained_expired) {
-        std::uint64_t id = 0;
-        int rc = find_retained(topic, id);
-        if (rc == SQLITE_OK && id != 0)
-            rc = at(retained_delete_this).bind(1, id).bind(2, message->body()).run();
-        if (rc != SQLITE_OK) return rc;
-    }
     for (const auto& [topic, message] : group.retained) {
         std::uint64_t id = 0;
         if (const int rc = find_retained(topic, id); rc != SQLITE_OK) return rc;

@@ -75,19 +75,15 @@ class Merger {
     void operator()(core::SetRetained& e) {
         ++group_.messages;
         std::string topic(e.message->topic());
-        group_.retained.insert_or_assign(std::move(topic), std::move(e.message));
+        if (group_.retained_gate.admit(topic, e.sequence))
+            group_.retained.insert_or_assign(std::move(topic), std::move(e.message));
     }
 
     void operator()(core::ClearRetained& e) {
-        const auto waiting = group_.retained.find(e.topic);
-        if (!e.only) {
-            group_.retained[std::move(e.topic)] = {};
-        } else if (waiting == group_.retained.end()) {
-            group_.retained_expired.insert_or_assign(std::move(e.topic), std::move(e.only));
-        } else if (waiting->second && is_same(*waiting->second, *e.only)) {
-            waiting->second = {};
-        }
+        if (group_.retained_gate.admit(e.topic, e.sequence)) group_.retained[std::move(e.topic)] = {};
     }
+
+    void operator()(const core::RetainedUpTo& e) { group_.retained_gate.forget_up_to(e.sequence); }
 
   private:
     bool cancel(core::RowId row) {
@@ -149,14 +145,16 @@ bool WriteGroup::empty() const {
 bool WriteGroup::nothing_but_doomed() const {
     return sessions_removed.empty() && rows_settled.empty() && rows_quarantined.empty() &&
            chunks_dead.empty() && sessions.empty() && subscriptions.empty() && progress.empty() &&
-           marks.empty() && appends.empty() && retained_expired.empty() && retained.empty();
+           marks.empty() && appends.empty() && retained.empty();
 }
 
 void WriteGroup::clear(std::size_t doomed_done) {
     auto doomed = std::move(rows_doomed);
     doomed.erase(doomed.begin(), doomed.begin() + static_cast<std::ptrdiff_t>(doomed_done));
+    auto gate = std::move(retained_gate);
     *this = WriteGroup{};
     rows_doomed = std::move(doomed);
+    retained_gate = std::move(gate);
 }
 
 }  // namespace sluice::store

@@ -2,7 +2,6 @@
 /// WriteGroup: the net outcome of all batches that wait for the next commit. Batches are merged as they come:
 /// what one appends and a later one settles is never written, of repeated saves the last one stays. So a
 /// group that the disk refused keeps taking batches, and shrinks as its messages are delivered.
-#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -14,15 +13,11 @@
 #include <vector>
 
 #include "core/ledger.hpp"
+#include "store/retained_gate.hpp"
 #include "store/settle_ledger.hpp"
 #include "store/store.hpp"
 
 namespace sluice::store {
-
-/// By what the store keeps of them.
-inline bool is_same(const core::Message& a, const core::Message& b) {
-    return std::ranges::equal(a.body(), b.body());
-}
 
 struct WriteGroup {
     using SubscriptionKey = std::pair<core::SessionKey, std::string>;
@@ -37,13 +32,12 @@ struct WriteGroup {
     std::map<core::SessionKey, core::SaveProgress> progress;
     std::set<std::pair<ChunkKey, core::SessionKey>> marks;  ///< taken from the ledger when written
     std::map<core::RowId, core::AppendMessage> appends;
-    /// To be cleared if the file still has just this message; before `retained`.
-    std::unordered_map<std::string, core::MessagePtr> retained_expired;
     std::unordered_map<std::string, core::MessagePtr> retained;  ///< null: cleared
 
     /// Rows of removed sessions: nobody can reach them, so they may go a few at a time (and at the next start
     /// when there is no time).
     std::deque<core::RowId> rows_doomed;
+    RetainedGate retained_gate;  ///< outlives a commit, too
 
     std::map<ShardIndex, TurnNumber> turns;  ///< to be told
     std::uint64_t entries = 0;               ///< merged since the last commit

@@ -22,25 +22,40 @@ TEST_P(StoreRetained, the_retained_message_of_a_topic_is_replaced_or_cleared) {
     EXPECT_EQ(recovered_.retained.size(), 2U);
 }
 
-// Two shards: one clears what has expired, the other has set the topic anew and was first, or comes later.
-TEST_P(StoreRetained, an_expired_retained_message_is_cleared_only_if_it_is_still_the_one) {
-    const auto old_a = message("a", "old"), old_b = message("b", "old"), old_c = message("c", "old");
-    const auto old_d = message("d", "old"), old_e = message("e", "old");
+// Two shards change one topic; the entries of the one whose turn took longer come later.
+TEST_P(StoreRetained, what_memory_took_last_wins_whoever_comes_first) {
     Model model;
     for (const Batch& entries :
-         {batch(core::SetRetained{old_a}, core::SetRetained{old_b}, core::SetRetained{old_c},
-                core::SetRetained{old_d}),
-          batch(core::ClearRetained{"a", old_a}, core::ClearRetained{"never", old_a}),
-          batch(core::SetRetained{message("b", "new")}), batch(core::ClearRetained{"b", old_b}),
-          batch(core::SetRetained{message("c", "new")}, core::ClearRetained{"c", old_c},
-                core::ClearRetained{"d", old_d}, core::SetRetained{message("d", "new")},
-                core::SetRetained{old_e}, core::ClearRetained{"e", old_e})}) {
+         {batch(core::SetRetained{message("set", "newer"), 2}, core::ClearRetained{"cleared", 4},
+                core::SetRetained{message("set anew", "1"), 5}, core::SetRetained{message("expired", "1"), 6},
+                core::SetRetained{message("twice", "2"), 11}),
+          // A whole commit in between, and after a number that others have passed.
+          batch(core::SetRetained{message("else", "1"), 12}, core::RetainedUpTo{0}),
+          batch(core::SetRetained{message("set", "older"), 1},
+                core::SetRetained{message("cleared", "older"), 3},
+                core::SetRetained{message("set anew", "2"), 8}, core::ClearRetained{"expired", 9},
+                core::SetRetained{message("twice", "1"), 10}, core::SetRetained{message("twice", "3"), 13}),
+          batch(core::ClearRetained{"set anew", 7}, core::RetainedUpTo{13})}) {
         model.apply(entries);
         post_and_wait(entries);
     }
     reopen();
     expect_same(model, recovered_);
-    EXPECT_EQ(recovered_.retained.size(), 3U);
+    std::map<std::string, std::string> want{
+        {"set", "newer"}, {"set anew", "2"}, {"twice", "3"}, {"else", "1"}},
+        got;
+    for (const auto& m : recovered_.retained) got[std::string(m->topic())] = payload_of(m);
+    EXPECT_EQ(got, want);
+}
+
+// All in one group, before any of it is on disk.
+TEST_P(StoreRetained, what_memory_took_last_wins_within_a_commit) {
+    post(batch(core::SetRetained{message("set", "newer"), 2}, core::ClearRetained{"cleared", 4}));
+    post_and_wait(batch(core::SetRetained{message("set", "older"), 1},
+                        core::SetRetained{message("cleared", "older"), 3}));
+    reopen();
+    ASSERT_EQ(recovered_.retained.size(), 1U);
+    EXPECT_EQ(payload_of(recovered_.retained.front()), "newer");
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreRetained, every_kind, name_of_kind);

@@ -190,13 +190,23 @@ class Model {
     void apply_one(const core::RemoveSubscription& e) {
         sessions.at(e.session).subscriptions.erase(e.filter);
     }
-    void apply_one(const core::SetRetained& e) { retained[std::string(e.message->topic())] = e.message; }
-    void apply_one(const core::ClearRetained& e) {
-        const auto found = retained.find(e.topic);
-        if (found == retained.end()) return;
-        const auto same = [&] { return std::ranges::equal(found->second->body(), e.only->body()); };
-        if (!e.only || same()) retained.erase(found);
+    void apply_one(const core::SetRetained& e) {
+        const std::string topic(e.message->topic());
+        if (is_latest(topic, e.sequence)) retained[topic] = e.message;
     }
+    void apply_one(const core::ClearRetained& e) {
+        if (is_latest(e.topic, e.sequence)) retained.erase(e.topic);
+    }
+    void apply_one(const core::RetainedUpTo&) {}
+
+    bool is_latest(const std::string& topic, core::RetainedSequence sequence) {
+        auto& latest = retained_latest_[topic];
+        if (sequence != 0 && sequence < latest) return false;
+        latest = std::max(latest, sequence);
+        return true;
+    }
+
+    std::map<std::string, core::RetainedSequence> retained_latest_;
 };
 
 inline void expect_same_session(const Model::Session& want, const RecoveredSession& got) {

@@ -346,7 +346,7 @@ class House {
     FuzzedDataProvider& input_;
     const bool prompt_store_;  ///< commits at once, or only when the input says so
     HeldStore store_;
-    core::RetainedIndex retained_{5};
+    core::RetainedIndex retained_{5, 2};
     std::array<std::unique_ptr<Shard>, 2> shards_;
     std::array<std::unique_ptr<Client>, 4> clients_;
 };

@@ -222,6 +222,43 @@ TEST_P(Survives, retained_messages_subscriptions_and_queues) {
     EXPECT_EQ(live->topic, "state/c");
 }
 
+TEST_F(Durability, retained_messages_above_a_lowered_limit_are_kept_and_served) {
+    const auto config_with = [this](int messages_max) {
+        return config(1) + fmt::format("[limits]\nretained_messages_max = {}\n", messages_max);
+    };
+    ASSERT_TRUE(broker_.start(config_with(10))) << broker_.log();
+    const auto retain = [this](const std::string& topic, const std::string& payload) {
+        MqttClient client;
+        ASSERT_TRUE(client.connect(broker_.port(), {.client_id = "publisher"}));
+        client.publish(topic, payload, QoS::at_least_once, 1, true);
+        EXPECT_TRUE(client.receive());
+    };
+    const auto retained = [this] {
+        std::set<std::string> found;
+        MqttClient client;
+        EXPECT_TRUE(client.connect(broker_.port(), {.client_id = "reader"}));
+        EXPECT_TRUE(client.subscribe("#", QoS::at_least_once));
+        client.publish("end", "", QoS::at_least_once, 1);
+        for (auto m = client.receive_message(); m && m->topic != "end"; m = client.receive_message())
+            found.insert(m->topic + "=" + m->payload);
+        return found;
+    };
+    for (const char* topic : {"a", "b", "c", "d", "e"}) retain(topic, "1");
+    ASSERT_TRUE(broker_.stop());
+    ASSERT_TRUE(broker_.start(config_with(3))) << broker_.log();
+    EXPECT_TRUE(broker_.wait_for_log("2 retained messages are above limits.retained_messages_max (3)"));
+    EXPECT_EQ(retained(), (std::set<std::string>{"a=1", "b=1", "c=1", "d=1", "e=1"}));
+    retain("e", "2");
+    retain("new", "1");
+    for (const char* topic : {"a", "b", "c"}) retain(topic, "");
+    retain("newer", "1");
+    const std::set<std::string> left{"d=1", "e=2", "newer=1"};
+    EXPECT_EQ(retained(), left);
+    broker_.kill();
+    ASSERT_TRUE(broker_.start(config_with(3))) << broker_.log();
+    EXPECT_EQ(retained(), left);
+}
+
 INSTANTIATE_TEST_SUITE_P(Durability, Survives, ::testing::Values(SIGKILL, SIGTERM),
                          [](const auto& param) { return param.param == SIGKILL ? "kill9" : "sigterm"; });
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
@@ -73,6 +74,19 @@ TEST(RetainedIndex, RefusesNewTopicsWhenFullButGoesOnServingOldOnes) {
     EXPECT_EQ(index.size(), 2U);
 }
 
+TEST(RetainedIndex, KeepsWhatWasThereBeforeTheLimitWasLowered) {
+    RetainedIndex index(2);
+    for (const char* topic : {"a", "b", "c", "d"}) index.keep(message(topic, "1"));
+    EXPECT_EQ(index.size(), 4U);
+    EXPECT_EQ(topics(index, "#").size(), 4U);
+    EXPECT_EQ(index.set(message("e", "1")), Change::refused_full);
+    EXPECT_EQ(index.set(message("d", "2")), Change::replaced);
+    for (const char* topic : {"a", "b"}) EXPECT_EQ(index.set(message(topic, "")), Change::cleared);
+    EXPECT_EQ(index.set(message("e", "1")), Change::refused_full) << "still as many as may be";
+    EXPECT_EQ(index.set(message("c", "")), Change::cleared);
+    EXPECT_EQ(index.set(message("e", "1")), Change::stored);
+}
+
 TEST(RetainedIndex, FiltersMatchAsTheSpecificationSays) {
     RetainedIndex index(100);
     for (const char* topic : {"sport", "sport/", "sport/tennis", "sport/tennis/player1", "sport!", "sport0/x",
@@ -100,9 +114,9 @@ TEST(RetainedIndex, LeavesOutWhatHasExpired_MQTT_3_3_2_5) {
     EXPECT_EQ(topics(index, "a/short", start + seconds(10)), Topics{});
 }
 
-Topics topics_of(const std::vector<MessagePtr>& messages) {
+Topics topics_of(const std::vector<RetainedIndex::Expired>& expired) {
     Topics all;
-    for (const MessagePtr& message : messages) all.emplace_back(message->topic());
+    for (const auto& one : expired) all.emplace_back(one.message->topic());
     return all;
 }
 
@@ -141,6 +155,75 @@ TEST(RetainedIndex, FootprintFollowsTheMessages) {
     EXPECT_LT(index.footprint_bytes(), empty + 1000);
     index.set(message("a", ""));
     EXPECT_EQ(index.footprint_bytes(), empty);
+}
+
+TEST(RetainedIndex, NumbersEveryChangeForTheLedger) {
+    RetainedIndex index(2, 2);
+    const auto number_of = [&](std::uint32_t writer, std::string_view topic, std::string_view payload) {
+        RetainedSequence sequence = 0;
+        index.set(message(topic, payload), writer, sequence);
+        return sequence;
+    };
+    EXPECT_EQ(number_of(0, "a", "1"), 1U);
+    EXPECT_EQ(number_of(1, "a", "2"), 2U);
+    EXPECT_EQ(number_of(1, "b", "1"), 3U);
+    EXPECT_EQ(number_of(0, "c", "1"), 0U) << "refused";
+    EXPECT_EQ(number_of(0, "a", ""), 4U);
+    EXPECT_EQ(number_of(1, "a", ""), 5U) << "what was there may still be on disk";
+    EXPECT_EQ(number_of(1, "b", "2"), 6U);
+    RetainedIndex alone(2);
+    RetainedSequence sequence = 7;
+    alone.set(message("a", "1"), 0, sequence);
+    EXPECT_EQ(sequence, 0U) << "one writer keeps its order";
+}
+
+TEST(RetainedOrder, TellsUpToWhereNothingIsStillToCome) {
+    RetainedOrder order(3);
+    EXPECT_EQ(order.passed(0), 0U);
+    EXPECT_EQ(order.take(0), 1U);
+    EXPECT_EQ(order.passed(0), 1U) << "its own are in the batch that says so";
+    EXPECT_EQ(order.passed(1), 0U);
+    EXPECT_EQ(order.take(1), 2U);
+    EXPECT_EQ(order.take(0), 3U);
+    EXPECT_EQ(order.passed(1), 0U);
+    order.handed_over(0);
+    EXPECT_EQ(order.passed(1), 3U);
+    EXPECT_EQ(order.passed(2), 1U);
+    EXPECT_EQ(order.take(0), 4U);
+    EXPECT_EQ(order.passed(1), 3U);
+    order.handed_over(1);
+    EXPECT_EQ(order.passed(2), 3U);
+    order.handed_over(0);
+    EXPECT_EQ(order.passed(2), 4U);
+}
+
+// Whoever reads "passed" and then takes over what was handed over before has all changes up to that number.
+TEST(RetainedOrder, NeverPassesWhatIsStillToCome) {
+    constexpr std::uint32_t writers = 3;
+    RetainedOrder order(writers);
+    std::mutex mutex;
+    std::vector<std::thread> threads;
+    RetainedSequence passed_before = 0;
+    bool contradicted = false;
+    for (std::uint32_t w = 0; w < writers; ++w) {
+        threads.emplace_back([&, w] {
+            for (int turn = 0; turn < 20'000; ++turn) {
+                std::vector<RetainedSequence> batch;
+                for (int i = 0; i <= turn % 3; ++i) batch.push_back(order.take(w));
+                const RetainedSequence passed = order.passed(w);
+                {
+                    const std::lock_guard lock(mutex);
+                    for (const RetainedSequence s : batch) {
+                        if (s <= passed_before) contradicted = true;
+                    }
+                    passed_before = std::max(passed_before, passed);
+                }
+                order.handed_over(w);
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_FALSE(contradicted);
 }
 
 TEST(RetainedIndex, DeepTopicsNeedNoStack) {
