@@ -89,6 +89,11 @@ void ShardSet::on_queue_loaded(store::ShardIndex shard, core::SessionKey session
     shards_[shard]->post_queue_loaded(session, std::move(entries), exhausted);
 }
 
+void ShardSet::on_oldest_found(store::ShardIndex shard, core::SessionKey session,
+                               std::vector<core::StoredRow> rows, bool exhausted) {
+    shards_[shard]->post_oldest_found(session, std::move(rows), exhausted);
+}
+
 void ShardSet::on_store_trouble(const std::string& problem) {
     {
         const std::lock_guard lock(trouble_mutex_);

@@ -35,6 +35,8 @@ class ShardSet final : public shard::InletSet, public store::StoreEvents {
     void on_committed(store::ShardIndex shard, store::TurnNumber turn) override;
     void on_queue_loaded(store::ShardIndex shard, core::SessionKey session,
                          std::vector<core::QueueEntry> entries, bool exhausted) override;
+    void on_oldest_found(store::ShardIndex shard, core::SessionKey session, std::vector<core::StoredRow> rows,
+                         bool exhausted) override;
     void on_store_trouble(const std::string& problem) override;
 
     const shard::Counters& counters(std::size_t index) const {

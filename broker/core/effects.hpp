@@ -20,6 +20,7 @@ struct Send {
     wire::PacketId packet_id = 0;
     MessagePtr message;  ///< none for a PUBREL
     std::vector<std::uint32_t> subscription_identifiers;
+    wire::ReasonCode code = wire::ReasonCode::success;  ///< of a PUBREL
 };
 
 /// Why a message will not reach a session.
@@ -44,13 +45,15 @@ struct Effects {
     std::vector<SettleMessage> settled;  ///< for the ledger; also tells who waits for a message's end
     std::vector<Drop> drops;
     bool progress_changed = false;  ///< the session's SaveProgress belongs into this turn's batch
+    /// What its oldest messages in the store are is to be found out: Session::on_oldest_found.
+    bool oldest_wanted = false;
     bool load_wanted = false;  ///< its next window is to be read from the store, after Session::load_after()
 
     void clear() {
         sends.clear();
         settled.clear();
         drops.clear();
-        progress_changed = load_wanted = false;
+        progress_changed = oldest_wanted = load_wanted = false;
     }
 };
 

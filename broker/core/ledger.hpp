@@ -61,7 +61,8 @@ struct InflightRecord {
 /// maximums.
 struct SaveProgress {
     SessionKey session = 0;
-    std::vector<InflightRecord> outbound;  ///< in the order of sending
+    /// In the order in which the PUBLISH, or once released the PUBREL, was first sent.
+    std::vector<InflightRecord> outbound;
     std::vector<wire::PacketId>
         inbound_released;  ///< packet ids of QoS 2 messages received and not yet released by PUBREL
 };
@@ -127,6 +128,12 @@ struct QueueEntry {
     bool retain = false;
     std::vector<std::uint32_t> subscription_identifiers;
     Share share;  ///< the shared subscription that this copy came by; empty: an ordinary one
+};
+
+/// A message in the store, without its body.
+struct StoredRow {
+    RowId row = 0;
+    std::size_t bytes = 0;  ///< of its body
 };
 
 }  // namespace sluice::core

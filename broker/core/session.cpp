@@ -27,26 +27,37 @@ void Session::attach(std::uint16_t send_quota_max, Now now, Effects& effects) {
 }
 
 void Session::restore(const SaveProgress& progress, std::uint64_t queue_messages, std::uint64_t queue_bytes,
-                      bool queue_shared) {
+                      bool queue_shared, std::uint64_t inflight_bytes) {
+    inflight_unloaded_bytes_ = inflight_bytes;
     behind_messages_ = queue_messages;
     behind_bytes_ = queue_bytes;
     shared_behind_ = queue_shared;
     inbound_ = progress.inbound_released;
+    // The ids go on behind that of the last PUBLISH; all in flight are within one cycle before it.
+    PacketId last_id = 0, last_published = 0;
+    for (const InflightRecord& record : progress.outbound) {
+        last_id = record.packet_id;
+        if (record.state == InflightRecord::State::published) last_published = record.packet_id;
+    }
+    if (last_published != 0) last_id = last_published;
+    if (last_id == 0) return;
+    last_sequence_ += packet_id_cycle + last_id;
+    std::vector<Inflight> restored;
     for (const InflightRecord& record : progress.outbound) {
         if (record.packet_id == 0) continue;
         Inflight inflight;
         inflight.entry.row = record.row;
         if (record.state == InflightRecord::State::released) inflight.entry.qos = QoS::exactly_once;
         inflight.state = record.state == InflightRecord::State::released ? State::released : State::published;
-        // The smallest sequence above the last one that gives this id.
-        const std::uint64_t residue = record.packet_id - 1U;
-        const std::uint64_t next = last_sequence_ + 1;
-        inflight.sequence = next + (residue + packet_id_cycle - next % packet_id_cycle) % packet_id_cycle;
-        last_sequence_ = inflight.sequence;
+        inflight.sequence = last_sequence_ - (packet_id_cycle + last_id - record.packet_id) % packet_id_cycle;
+        inflight.sent = ++last_sent_;
         if (inflight.state == State::published) ++inflight_unloaded_;
-        inflight_.push_back(std::move(inflight));
-        ++inflight_live_;
+        restored.push_back(std::move(inflight));
     }
+    std::sort(restored.begin(), restored.end(),
+              [](const Inflight& a, const Inflight& b) { return a.sequence < b.sequence; });
+    for (Inflight& inflight : restored) inflight_.push_back(std::move(inflight));
+    inflight_live_ = inflight_.size();
 }
 
 bool Session::all_inflight_loaded() const {
@@ -56,12 +67,26 @@ bool Session::all_inflight_loaded() const {
     return true;
 }
 
+/// The live ones; as they stand, unless a PUBREC came out of the order of the PUBLISHes.
+std::vector<std::size_t> Session::inflight_as_sent() const {
+    std::vector<std::size_t> live;
+    live.reserve(inflight_live_);
+    for (std::size_t i = 0; i < inflight_.size(); ++i)
+        if (inflight_[i].state != State::done) live.push_back(i);
+    const auto earlier = [this](std::size_t a, std::size_t b) {
+        return inflight_[a].sent < inflight_[b].sent;
+    };
+    if (!std::is_sorted(live.begin(), live.end(), earlier)) std::sort(live.begin(), live.end(), earlier);
+    return live;
+}
+
 void Session::resend_inflight(Effects& effects) {
-    // Same order and same packet ids as the first time [MQTT-4.4.0-1, MQTT-4.6.0-1].
+    // Same order and same packet ids as the first time: PUBLISHes as they were sent [MQTT-4.4.0-1,
+    // MQTT-4.6.0-1], PUBRELs as their PUBRECs came [MQTT-4.6.0-4].
     // A far end that came back with a smaller Receive Maximum gets no more of them at once [MQTT-3.3.4-9].
     std::size_t sent = 0;
     held_ = 0;
-    for (std::size_t i = 0; i < inflight_.size(); ++i) {
+    for (const std::size_t i : inflight_as_sent()) {
         Inflight& inflight = inflight_[i];
         inflight.held = inflight.state == State::published && sent >= send_quota_max_;
         if (inflight.held) {
@@ -69,7 +94,7 @@ void Session::resend_inflight(Effects& effects) {
         } else if (inflight.state == State::published) {
             ++sent;
             send_publish(inflight, true, effects);
-        } else if (inflight.state == State::released) {
+        } else {
             effects.sends.push_back(
                 {.kind = Send::Kind::pubrel, .after_commit = false, .packet_id = inflight.packet_id()});
         }
@@ -77,11 +102,12 @@ void Session::resend_inflight(Effects& effects) {
 }
 
 void Session::resend_held(Effects& effects) {
-    for (std::size_t i = 0; held_ > 0 && inflight_live_ - held_ < send_quota_max_; ++i) {
-        Inflight& inflight = inflight_[i];
-        if (!inflight.held) continue;
-        unhold(inflight);
-        send_publish(inflight, true, effects);
+    if (held_ == 0 || inflight_live_ - held_ >= send_quota_max_) return;
+    for (const std::size_t i : inflight_as_sent()) {
+        if (held_ == 0 || inflight_live_ - held_ >= send_quota_max_) return;
+        if (!inflight_[i].held) continue;
+        unhold(inflight_[i]);
+        send_publish(inflight_[i], true, effects);
     }
 }
 
@@ -91,6 +117,9 @@ void Session::send_publish(Inflight& inflight, bool dup, Effects& effects) {
                              .qos = entry.qos,
                              .retain = entry.retain,
                              .dup = dup,
+                             // QoS 1 does not wait: what is sent when it is offered is recorded in the commit
+                             // of its row; what waited in the store, in the next one. Killed in between, the
+                             // latter comes again without DUP, as if it had never been sent.
                              // A repetition is on disk already, and must not leave behind the QoS 1 messages
                              // that were sent after it [MQTT-4.6.0-1].
                              .after_commit = durable() && entry.qos == QoS::exactly_once && !dup,
@@ -132,6 +161,7 @@ void Session::start_sending(QueueEntry entry, Effects& effects) {
     Inflight inflight;
     inflight.entry = std::move(entry);
     inflight.sequence = last_sequence_ = next_sequence();
+    inflight.sent = ++last_sent_;
     inflight_bytes_ += bytes_of(inflight.entry);
     ++inflight_live_;
     inflight_.push_back(std::move(inflight));
@@ -167,6 +197,7 @@ void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now
             sent->entry = std::move(entry);
             inflight_bytes_ += bytes;
             --inflight_unloaded_;
+            inflight_unloaded_bytes_ -= std::min(inflight_unloaded_bytes_, bytes);
         } else {
             queue_bytes_ += bytes;
             queue_.push_back(std::move(entry));
@@ -189,11 +220,12 @@ void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now
             }
         }
         remove_done();
-        inflight_unloaded_ = 0;
+        inflight_unloaded_ = inflight_unloaded_bytes_ = 0;
         resend_after_load_ = false;
         if (attached_) resend_inflight(effects);
     }
     send_waiting(now, effects);
+    trim(effects);
 }
 
 std::uint64_t Session::next_sequence() const {
@@ -269,8 +301,16 @@ Result<void, ReasonCode> Session::on_puback(PacketId id, Now now, Effects& effec
 
 Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now now, Effects& effects) {
     Inflight* inflight = find_inflight(id);
-    if (!inflight || inflight->entry.qos != QoS::exactly_once)
+    if (!inflight || inflight->entry.qos != QoS::exactly_once) {
+        // The receiver must get out of its half-finished state [MQTT5 4.3.3]; in its turn [MQTT-4.6.0-4].
+        if (!wire::is_error(code)) {
+            effects.sends.push_back({.kind = Send::Kind::pubrel,
+                                     .after_commit = durable(),
+                                     .packet_id = id,
+                                     .code = ReasonCode::packet_identifier_not_found});
+        }
         return Err{ReasonCode::packet_identifier_not_found};
+    }
     if (wire::is_error(code)) {
         effects.drops.push_back({DropReason::refused_by_receiver, inflight->entry.row});
         finish(*inflight, now, effects);
@@ -284,6 +324,7 @@ Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now no
         inflight->entry.message = {};
         inflight->entry.row = 0;
         inflight->state = State::released;
+        inflight->sent = ++last_sent_;
         effects.progress_changed |= durable();
     }
     effects.sends.push_back({.kind = Send::Kind::pubrel, .after_commit = durable(), .packet_id = id});
@@ -324,9 +365,8 @@ bool Session::on_pubrel(PacketId id) {
 SaveProgress Session::progress() const {
     SaveProgress progress{.session = key_, .outbound = {}, .inbound_released = inbound_};
     progress.outbound.reserve(inflight_live_);
-    for (std::size_t i = 0; i < inflight_.size(); ++i) {
+    for (const std::size_t i : inflight_as_sent()) {
         const Inflight& inflight = inflight_[i];
-        if (inflight.state == State::done) continue;
         progress.outbound.push_back({.row = inflight.entry.row,
                                      .packet_id = inflight.packet_id(),
                                      .state = inflight.state == State::released

@@ -1,6 +1,7 @@
 #pragma once
 /// Session: the session state of the specification and nothing else [MQTT5 4.1]: what is on its way to a
 /// client, what waits, and which QoS 2 messages came from it. Pure: events in, effects out.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -46,16 +47,16 @@ class Session {
     bool durable() const { return key_ != 0; }
     bool attached() const { return attached_; }
 
-    /// A far end is there. Repeats what was in flight, in the order it was first sent, with DUP
-    /// [MQTT-4.4.0-1], then sends what waits. `send_quota_max`: its Receive Maximum, 1 to 65535
-    /// [MQTT-3.3.4-9].
+    /// A far end is there. Repeats what was in flight, PUBLISH with DUP and PUBREL, in the order in which
+    /// these were first sent [MQTT-4.4.0-1], then sends what waits. `send_quota_max`: its Receive Maximum, 1
+    /// to 65535 [MQTT-3.3.4-9].
     void attach(std::uint16_t send_quota_max, Now now, Effects& effects);
     /// The far end is gone; what is in flight stays in flight.
     void detach() { attached_ = false; }
     /// From the store after a restart: what was in flight, and how much waits there; `queue_shared`: some of
-    /// it came by shared subscriptions.
+    /// it came by shared subscriptions; `inflight_bytes`: of those bytes, what was in flight.
     void restore(const SaveProgress& progress, std::uint64_t queue_messages, std::uint64_t queue_bytes,
-                 bool queue_shared);
+                 bool queue_shared, std::uint64_t inflight_bytes = 0);
     /// Makes a volatile session persistent, or the reverse; only while nothing is queued or in flight for the
     /// old kind.
     void set_key(SessionKey key) { key_ = key; }
@@ -104,6 +105,13 @@ class Session {
     void load_posted();
     bool loading() const { return loading_; }
 
+    /// Which messages a full queue is to lose first, where all of it is in the store: in order, rows behind
+    /// oldest_after(). `exhausted` as in StoreEvents.
+    void on_oldest_found(std::vector<StoredRow> rows, bool exhausted, Effects& effects);
+    RowId oldest_after() const;
+    /// oldest_wanted was executed; on_oldest_found will follow.
+    void oldest_posted();
+
     /// What a session that ends has of shared subscriptions, for other members to get [MQTT5 4.8.2].
     struct Leftovers {
         std::vector<QueueEntry> to_others;  ///< what is in memory, in its order
@@ -140,6 +148,9 @@ class Session {
         QueueEntry entry;  ///< message is none once released, and before its window is loaded after a restart
         std::uint64_t sequence =
             0;  ///< rises by one per packet id used or skipped: the id is sequence % 65535 + 1
+        /// Where its last packet (PUBLISH, or PUBREL once released) stands among all that were sent first:
+        /// they are repeated in that order.
+        std::uint64_t sent = 0;
         State state = State::published;
         bool held = false;  ///< to be repeated, but the far end's quota is used up
 
@@ -151,12 +162,26 @@ class Session {
     void send_publish(Inflight& inflight, bool dup, Effects& effects);
     void resend_inflight(Effects& effects);
     void resend_held(Effects& effects);
+    std::vector<std::size_t> inflight_as_sent() const;
     void unhold(Inflight& inflight) {
         held_ -= inflight.held ? 1U : 0U;
         inflight.held = false;
     }
     bool drop_if_stale(const QueueEntry& entry, Now now, Effects& effects);
     bool make_room(std::size_t body_bytes, MemoryRoom room, Effects& effects);
+    bool make_room_in_store(std::size_t body_bytes, Effects& effects);
+    bool may_exceed(std::size_t body_bytes) const;
+    void drop_first(DropReason reason, Effects& effects);
+    void drop_first_in_store(Effects& effects);
+    void trim(Effects& effects);
+    void ask_for_oldest(Effects& effects) const;
+    /// Without what is in flight and was not loaded after a restart.
+    std::size_t waiting_messages() const {
+        return queued_messages() - std::min(behind_messages_, inflight_unloaded_);
+    }
+    std::size_t waiting_bytes() const {
+        return queue_bytes_ + behind_bytes_ - std::min(behind_bytes_, inflight_unloaded_bytes_);
+    }
     void enqueue(QueueEntry entry, bool to_store_only);
     void settle(RowId row, Effects& effects);
     void finish(Inflight& inflight, Now now, Effects& effects);
@@ -175,18 +200,23 @@ class Session {
         false;  ///< attached after a restart: the messages in flight are still in the store
     std::uint16_t send_quota_max_ = 1;
     std::uint64_t last_sequence_ = 65534;  ///< so that the first id is 1
-    Ring<Inflight>
-        inflight_;  ///< in the order of sending, so sorted by sequence; done ones leave from the front
+    std::uint64_t last_sent_ = 0;
+    Ring<Inflight> inflight_;  ///< sorted by sequence; done ones leave from the front
     std::size_t inflight_live_ = 0;
     std::size_t held_ = 0;  ///< of them, those not yet repeated
     std::size_t inflight_unloaded_ =
         0;  ///< after a restart: in flight, but still counted in behind_messages_
+    std::size_t inflight_unloaded_bytes_ = 0;  ///< likewise
     std::size_t inflight_bytes_ = 0;
     Ring<QueueEntry> queue_;  ///< the oldest waiting messages
     std::size_t queue_bytes_ = 0;
     std::size_t behind_messages_ = 0;  ///< in the store behind queue_
     std::size_t behind_bytes_ = 0;
     std::size_t offered_since_load_ = 0;
+    /// The first of what is behind, the newest first, while queue_ is empty and a full queue loses messages.
+    std::vector<StoredRow> oldest_behind_;
+    bool oldest_asked_ = false;
+    bool over_limit_ = false;     ///< what is to be dropped for what was taken is not known yet
     bool shared_behind_ = false;  ///< some of what is behind came by shared subscriptions
     RowId newest_row_in_memory_ = 0;
     std::vector<wire::PacketId> inbound_;  ///< QoS 2 received, not released; small, so a plain list

@@ -148,7 +148,7 @@ Link::Delivered Connection::deliver(const core::Send& send) {
     if (gone_) return Delivered::taken;
     ByteBuffer& out = scratch();
     if (send.kind == core::Send::Kind::pubrel) {
-        wire::encode_ack(out, version_, PacketType::pubrel, {.packet_id = send.packet_id});
+        wire::encode_ack(out, version_, PacketType::pubrel, {.packet_id = send.packet_id, .code = send.code});
         write(out);
         return Delivered::taken;
     }

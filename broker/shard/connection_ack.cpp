@@ -25,14 +25,8 @@ Connection::Step Connection::handle_pubrec(const wire::Frame& frame) {
     const auto packet = wire::decode_ack(version_, PacketType::pubrec, frame.body);
     if (!packet) return Err{packet.error()};
     core::Effects& effects = shard_.begin_step();
-    const auto known = session().on_pubrec(packet->packet_id, packet->code, shard_.now(), effects);
+    (void)session().on_pubrec(packet->packet_id, packet->code, shard_.now(), effects);
     shard_.execute(id_, effects);
-    if (known || is_error(packet->code)) return {};
-    // The receiver must get out of its half-finished state [MQTT5 4.3.3].
-    ByteBuffer out;
-    wire::encode_ack(out, version_, PacketType::pubrel,
-                     {.packet_id = packet->packet_id, .code = ReasonCode::packet_identifier_not_found});
-    write(out);
     return {};
 }
 

@@ -71,6 +71,11 @@ struct QueueLoaded {
     std::vector<core::QueueEntry> entries;
     bool exhausted;
 };
+struct OldestFound {
+    core::SessionKey session;
+    std::vector<core::StoredRow> rows;
+    bool exhausted;
+};
 /// New users, rights and limits, for all that happens from now on.
 struct Reload {
     std::shared_ptr<auth::Authenticator> authenticator;
@@ -91,8 +96,8 @@ struct Stop {};
 
 using Envelope =
     std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver, mail::Answer,
-                 mail::Publish, mail::GroupNews, mail::Committed, mail::QueueLoaded, mail::Reload, mail::Ping,
-                 mail::LookAtMemory, mail::Close, mail::Stop>;
+                 mail::Publish, mail::GroupNews, mail::Committed, mail::QueueLoaded, mail::OldestFound,
+                 mail::Reload, mail::Ping, mail::LookAtMemory, mail::Close, mail::Stop>;
 /// Tens of thousands of them may wait for one shard.
 static_assert(sizeof(Envelope) <= 64);
 

@@ -188,6 +188,9 @@ void Shard::execute(core::SubscriberId id, core::Effects& effects) {
     if (effects.load_wanted) {
         s.session->load_posted();
         loads_.push_back(id);
+    } else if (effects.oldest_wanted) {
+        s.session->oldest_posted();
+        oldest_asked_.push_back(id);
     }
     for (const core::Drop& drop : effects.drops) {
         note_drop(s, drop.reason);

@@ -16,6 +16,7 @@ void Shard::end_queue(SubscriberId id) {
     const SessionKey key = s.session->key();
     // One that was not posted yet will not be: the slot may belong to another session by then.
     const bool load_unposted = std::erase(loads_, id) > 0;
+    std::erase(oldest_asked_, id);
     core::Session::Leftovers left;
     if (!groups_.empty()) left = s.session->give_up();  // else nobody could take any
     if (key == 0) {

@@ -117,7 +117,7 @@ void Shard::restore(const store::RecoveredSession& recovered) {
     s.expiry_interval_s = record.expiry_interval_s;
     s.disconnected_at = record.disconnected_at;
     s.session->restore(recovered.progress, recovered.queue_messages, recovered.queue_bytes,
-                       recovered.queue_shared);
+                       recovered.queue_shared, recovered.inflight_bytes);
     for (const core::SaveSubscription& saved : recovered.subscriptions) {
         put_subscription(id, saved.filter, saved.options);
         s.subscriptions.emplace(saved.filter, saved.options);

@@ -14,6 +14,8 @@ namespace {
 constexpr int handlers_per_turn = 256;
 constexpr std::size_t letters_per_turn = 1000;
 constexpr std::size_t letters_kept_max = 1024;
+// Of a full queue in the store: asked for at once, 16 bytes each.
+constexpr std::size_t oldest_rows = 64;
 constexpr auto lane_tick = Millis(50);
 // A longer turn freezes every client of the shard; it is worth a line in the log.
 constexpr auto long_turn = Millis(50);
@@ -184,6 +186,15 @@ void Shard::open_mail(mail::QueueLoaded& letter) {
     execute(it->second, effects);
 }
 
+void Shard::open_mail(mail::OldestFound& letter) {
+    const auto it = by_key_.find(letter.session);
+    if (it == by_key_.end()) return;
+    core::Effects& effects = begin_step();
+    slots_[it->second].session->on_oldest_found(std::move(letter.rows), letter.exhausted, effects);
+    execute(it->second, effects);
+    if (slots_[it->second].lane) mark_dirty(it->second);
+}
+
 void Shard::open_mail(mail::Reload& letter) {
     parts_.authenticator = std::move(letter.authenticator);
     parts_.authorizer = std::move(letter.authorizer);
@@ -261,7 +272,7 @@ void Shard::tick_lanes() {
 void Shard::end_turn() {
     if (memory_level() != MemoryWatch::Level::plenty) relieve_memory();
     while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || !loads_.empty() ||
-           !leaving_loads_.empty() || !due_answers_.empty()) {
+           !oldest_asked_.empty() || !leaving_loads_.empty() || !due_answers_.empty()) {
         // An answer or a flush may find a client gone, which publishes its will: that belongs into the next
         // round, not to nobody.
         give_due_answers();
@@ -322,6 +333,12 @@ void Shard::post_ledger() {
                                       session->bounds().window_messages, session->bounds().window_bytes);
     }
     loads_.clear();
+    for (const core::SubscriberId id : oldest_asked_) {
+        const core::Session* session = slots_[id].session.get();
+        if (session)
+            parts_.store->post_find_oldest(index_, session->key(), session->oldest_after(), oldest_rows);
+    }
+    oldest_asked_.clear();
     post_leaving_loads();
 }
 

@@ -81,6 +81,9 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void post_queue_loaded(core::SessionKey session, std::vector<core::QueueEntry> entries, bool exhausted) {
         mailbox_.post(mail::QueueLoaded{session, std::move(entries), exhausted});
     }
+    void post_oldest_found(core::SessionKey session, std::vector<core::StoredRow> rows, bool exhausted) {
+        mailbox_.post(mail::OldestFound{session, std::move(rows), exhausted});
+    }
 
     Mailbox& mailbox() { return mailbox_; }
     const Counters& counters() const { return counters_; }
@@ -199,6 +202,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void open_mail(mail::GroupNews& letter);
     void open_mail(mail::Committed& letter);
     void open_mail(mail::QueueLoaded& letter);
+    void open_mail(mail::OldestFound& letter);
     void open_mail(mail::Reload& letter);
     void open_mail(mail::Ping& letter);
     void open_mail(mail::LookAtMemory& letter);
@@ -361,6 +365,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     std::vector<core::SubscriberId> dirty_progress_;
     std::vector<core::SubscriberId> dirty_links_;
     std::vector<core::SubscriberId> loads_;
+    std::vector<core::SubscriberId> oldest_asked_;
     std::vector<std::vector<Envelope>> outgoing_;  ///< by shard
     std::deque<HeldTicket> held_tickets_;
     std::deque<std::pair<TicketId, wire::ReasonCode>> due_answers_;

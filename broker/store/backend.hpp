@@ -32,6 +32,8 @@ class Backend {
     /// All of the group (of the doomed rows the first `doomed_rows_max`) or nothing.
     virtual IoReport write(const WriteGroup& group, const SettleLedger& ledger) = 0;
     virtual IoReport read(core::RowId row, core::SessionKey session, core::QueueEntry& entry) = 0;
+    /// How long the body of a row is; it is not read.
+    virtual IoReport read_size(core::RowId row, std::size_t& bytes) = 0;
     /// Sets a damaged file aside and goes on with what could be saved of it.
     virtual IoReport repair() = 0;
     virtual void close() = 0;

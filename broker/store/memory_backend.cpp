@@ -21,6 +21,9 @@ Result<Recovered, std::string> MemoryBackend::open(SettleLedger& ledger) {
             for (const core::QueueTarget& target : stored.targets)
                 one.queue_shared |= target.session == key && target.share;
         }
+        for (const core::InflightRecord& sent : one.progress.outbound)
+            if (ledger.is_open(key, sent.row))
+                one.inflight_bytes += messages_.at(sent.row).message->body().size();
         out.sessions.push_back(std::move(one));
     }
     for (const auto& [topic, message] : retained_) out.retained.push_back(message);
@@ -76,6 +79,13 @@ IoReport MemoryBackend::read(core::RowId row, core::SessionKey session, core::Qu
         return {};
     }
     return {IoState::missing, "not for this session"};
+}
+
+IoReport MemoryBackend::read_size(core::RowId row, std::size_t& bytes) {
+    const auto found = messages_.find(row);
+    if (found == messages_.end()) return {IoState::missing, "not there"};
+    bytes = found->second.message->body().size();
+    return {};
 }
 
 std::unique_ptr<Store> make_memory_store() {

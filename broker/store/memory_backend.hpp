@@ -12,6 +12,7 @@ class MemoryBackend final : public Backend {
     Result<Recovered, std::string> open(SettleLedger& ledger) override;
     IoReport write(const WriteGroup& group, const SettleLedger& ledger) override;
     IoReport read(core::RowId row, core::SessionKey session, core::QueueEntry& entry) override;
+    IoReport read_size(core::RowId row, std::size_t& bytes) override;
     IoReport repair() override { return {}; }
     void close() override {}
     void add_stats(StoreStats&) const override {}

@@ -99,10 +99,19 @@ void QueuedStore::post_batch(ShardIndex shard, TurnNumber turn, std::vector<core
 
 void QueuedStore::post_load_queue(ShardIndex shard, core::SessionKey session, core::RowId after,
                                   std::size_t messages_max, std::size_t bytes_max) {
+    post_load({shard, session, after, std::max<std::size_t>(messages_max, 1), bytes_max});
+}
+
+void QueuedStore::post_find_oldest(ShardIndex shard, core::SessionKey session, core::RowId after,
+                                   std::size_t rows_max) {
+    post_load({shard, session, after, std::max<std::size_t>(rows_max, 1), 0, true});
+}
+
+void QueuedStore::post_load(const Load& load) {
     {
         const std::lock_guard lock(mutex_);
         if (inbox_.empty()) inbox_since_ = Clock::now();
-        inbox_.emplace_back(Load{shard, session, after, std::max<std::size_t>(messages_max, 1), bytes_max});
+        inbox_.emplace_back(load);
         urgent_ = true;
     }
     wake_.notify_one();
@@ -247,8 +256,7 @@ void QueuedStore::commit_last() {
             break;  // the next start removes them
         commit();
     }
-    for (const Load& load : std::exchange(loads_, {}))
-        events_->on_queue_loaded(load.shard, load.session, {}, false);
+    for (const Load& load : std::exchange(loads_, {})) tell_loaded(load, {});
 }
 
 void QueuedStore::tell_committed(const std::map<ShardIndex, TurnNumber>& turns) {
@@ -274,13 +282,13 @@ void QueuedStore::answer_loads() {
     std::vector<Load> waiting;
     for (const Load& one : std::exchange(loads_, {})) {
         Answer answer;
-        IoReport report = load(one, answer);
+        IoReport report = one.sizes_only ? find_sizes(one, answer) : load(one, answer);
         if (answer.left_out > 0)
             log::error(
                 fmt::format("store: messages cannot be read and were left out count={} session={} first: {}",
                             answer.left_out, one.session, answer.why));
         if (report.state == IoState::done) {
-            events_->on_queue_loaded(one.shard, one.session, std::move(answer.entries), answer.exhausted);
+            tell_loaded(one, std::move(answer));
         } else {
             loads_stuck_ = true;
             waiting.push_back(one);
@@ -316,13 +324,51 @@ IoReport QueuedStore::load(const Load& load, Answer& answer) {
     }
 }
 
+IoReport QueuedStore::find_sizes(const Load& load, Answer& answer) {
+    const auto rows = ledger_.open_rows(load.session, load.after, load.messages_max);
+    answer.exhausted = rows.size() < load.messages_max;
+    for (const core::RowId row : rows) {
+        core::StoredRow found{.row = row};
+        IoReport report = read_size(row, found.bytes);
+        if (report.state == IoState::missing) {
+            leave_out(row, load.session, answer, std::move(report.problem));
+            continue;
+        }
+        if (report.state != IoState::done) return report;
+        answer.sizes.push_back(found);
+    }
+    return {};
+}
+
+void QueuedStore::tell_loaded(const Load& load, Answer&& answer) {
+    if (load.sizes_only) {
+        events_->on_oldest_found(load.shard, load.session, std::move(answer.sizes), answer.exhausted);
+    } else {
+        events_->on_queue_loaded(load.shard, load.session, std::move(answer.entries), answer.exhausted);
+    }
+}
+
 IoReport QueuedStore::read_entry(core::RowId row, core::SessionKey session, core::QueueEntry& entry) {
     const auto pending = group_.appends.find(row);
     if (pending != group_.appends.end() && fill_from(pending->second, session, entry)) return {};
-    IoReport report = backend_->read(row, session, entry);
+    return read_repairing([&] { return backend_->read(row, session, entry); });
+}
+
+IoReport QueuedStore::read_size(core::RowId row, std::size_t& bytes) {
+    const auto pending = group_.appends.find(row);
+    if (pending != group_.appends.end()) {
+        bytes = pending->second.message->body().size();
+        return {};
+    }
+    return read_repairing([&] { return backend_->read_size(row, bytes); });
+}
+
+template <class Read>
+IoReport QueuedStore::read_repairing(Read&& read) {
+    IoReport report = read();
     if (report.state == IoState::damaged) {
         report = backend_->repair();
-        if (report.state == IoState::done) report = backend_->read(row, session, entry);
+        if (report.state == IoState::done) report = read();
     }
     return report;
 }

@@ -36,6 +36,8 @@ class QueuedStore final : public Store {
     void post_batch(ShardIndex shard, TurnNumber turn, std::vector<core::LedgerEntry> batch) override;
     void post_load_queue(ShardIndex shard, core::SessionKey session, core::RowId after,
                          std::size_t messages_max, std::size_t bytes_max) override;
+    void post_find_oldest(ShardIndex shard, core::SessionKey session, core::RowId after,
+                          std::size_t rows_max) override;
     StoreStats stats() const override;
 
   private:
@@ -50,15 +52,18 @@ class QueuedStore final : public Store {
         core::SessionKey session;
         core::RowId after;
         std::size_t messages_max, bytes_max;
+        bool sizes_only = false;  ///< what post_find_oldest asks for
     };
     struct Answer {
         std::vector<core::QueueEntry> entries;
+        std::vector<core::StoredRow> sizes;
         bool exhausted = false;
         std::uint64_t left_out = 0;
         std::string why;  ///< of the first one left out
     };
 
     void run();
+    void post_load(const Load& load);
     enum class Take : std::uint8_t { when_called, for_commit };
     void take_inbox(Take how);
     bool full() const;
@@ -73,7 +78,12 @@ class QueuedStore final : public Store {
     void postpone(const IoReport& report);
     void answer_loads();
     IoReport load(const Load& load, Answer& answer);
+    IoReport find_sizes(const Load& load, Answer& answer);
+    void tell_loaded(const Load& load, Answer&& answer);
     IoReport read_entry(core::RowId row, core::SessionKey session, core::QueueEntry& entry);
+    IoReport read_size(core::RowId row, std::size_t& bytes);
+    template <class Read>
+    IoReport read_repairing(Read&& read);
     void leave_out(core::RowId row, core::SessionKey session, Answer& answer, std::string why);
     void publish_stats();
 

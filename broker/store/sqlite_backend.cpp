@@ -32,6 +32,7 @@ constexpr const char* statements[] = {
     "INSERT OR REPLACE INTO message(row, crc, targets, body) VALUES(?,?,?,?)",
     "DELETE FROM message WHERE row=?",
     "SELECT crc, targets, body FROM message WHERE row=?",
+    "SELECT length(body) FROM message WHERE row=?",
     "INSERT INTO damaged(found_at_ms, row, crc, targets, body) SELECT ?2, row, crc, targets, body FROM "
     "message "
     "WHERE row=?1 AND (SELECT count(*) FROM damaged) < 1000",
@@ -200,6 +201,16 @@ IoReport SqliteBackend::read(core::RowId row, core::SessionKey session, core::Qu
     }
     return {IoState::missing,
             targets.damaged() ? "the checksum of the targets does not hold" : "not for this session"};
+}
+
+IoReport SqliteBackend::read_size(core::RowId row, std::size_t& bytes) {
+    Statement& get = at(message_size);
+    const ResetAtEnd reset(get);
+    const int rc = get.bind(1, row).step();
+    if (rc == SQLITE_DONE) return {IoState::missing, "the row is not in the file"};
+    if (rc != SQLITE_ROW) return report(rc);
+    bytes = get.u64(0);
+    return {};
 }
 
 IoReport SqliteBackend::repair() {

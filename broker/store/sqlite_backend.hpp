@@ -24,6 +24,7 @@ class SqliteBackend final : public Backend {
     Result<Recovered, std::string> open(SettleLedger& ledger) override;
     IoReport write(const WriteGroup& group, const SettleLedger& ledger) override;
     IoReport read(core::RowId row, core::SessionKey session, core::QueueEntry& entry) override;
+    IoReport read_size(core::RowId row, std::size_t& bytes) override;
     IoReport repair() override;
     void close() override;
     void add_stats(StoreStats& stats) const override;
@@ -43,6 +44,7 @@ class SqliteBackend final : public Backend {
         message_put,
         message_delete,
         message_get,
+        message_size,
         message_quarantine,
         mark_put,
         marks_delete,
@@ -81,6 +83,7 @@ class SqliteBackend final : public Backend {
     int recover_subscriptions(Recovered& out, Findings& findings);
     int recover_progress(Recovered& out, Findings& findings);
     int recover_messages(SettleLedger& ledger, Recovered& out, Findings& findings);
+    int recover_inflight(const SettleLedger& ledger, Recovered& out);
     int recover_retained(Recovered& out, Findings& findings);
     int recover_dead_chunks(const SettleLedger& ledger, Findings& findings);
     int recover_limits(Recovered& out);

@@ -99,6 +99,7 @@ int SqliteBackend::recover(SettleLedger& ledger, Recovered& out) {
     if (rc == SQLITE_OK) rc = recover_subscriptions(out, findings);
     if (rc == SQLITE_OK) rc = recover_progress(out, findings);
     if (rc == SQLITE_OK) rc = recover_messages(ledger, out, findings);
+    if (rc == SQLITE_OK) rc = recover_inflight(ledger, out);
     if (rc == SQLITE_OK) rc = recover_dead_chunks(ledger, findings);
     if (rc == SQLITE_OK) rc = recover_retained(out, findings);
     if (rc == SQLITE_OK) rc = recover_limits(out);
@@ -204,6 +205,20 @@ int SqliteBackend::recover_messages(SettleLedger& ledger, Recovered& out, Findin
         if (marks.any(chunk_of(row))) ledger.note_marks(chunk_of(row));
     }
     return end_of(rc);
+}
+
+int SqliteBackend::recover_inflight(const SettleLedger& ledger, Recovered& out) {
+    for (RecoveredSession& session : out.sessions) {
+        for (const core::InflightRecord& sent : session.progress.outbound) {
+            if (!ledger.is_open(session.record.key, sent.row)) continue;
+            Statement& get = at(message_size);
+            const ResetAtEnd reset(get);
+            const int rc = get.bind(1, sent.row).step();
+            if (rc != SQLITE_ROW) return end_of(rc);
+            session.inflight_bytes += get.u64(0);
+        }
+    }
+    return SQLITE_OK;
 }
 
 int SqliteBackend::recover_dead_chunks(const SettleLedger& ledger, Findings& findings) {

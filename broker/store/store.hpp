@@ -29,6 +29,9 @@ class StoreEvents {
     /// Answer to post_load_queue. `exhausted`: nothing more on disk behind the last entry at that moment.
     virtual void on_queue_loaded(ShardIndex shard, core::SessionKey session,
                                  std::vector<core::QueueEntry> entries, bool exhausted) = 0;
+    /// Answer to post_find_oldest, likewise.
+    virtual void on_oldest_found(ShardIndex shard, core::SessionKey session,
+                                 std::vector<core::StoredRow> rows, bool exhausted) = 0;
     /// The store cannot write (disk full, I/O error): commits wait until it can. `problem` is empty again
     /// when it could.
     virtual void on_store_trouble(const std::string& problem) = 0;
@@ -41,6 +44,7 @@ struct RecoveredSession {
     core::SaveProgress progress;
     std::uint64_t queue_messages = 0;  ///< not settled, those in flight included
     std::uint64_t queue_bytes = 0;     ///< of message bodies
+    std::uint64_t inflight_bytes = 0;  ///< of these, of those in flight
     bool queue_shared = false;         ///< some of them came by shared subscriptions
 };
 
@@ -79,6 +83,9 @@ class Store {
     /// before it. Stops at either maximum, but returns at least one message if there is one.
     virtual void post_load_queue(ShardIndex shard, core::SessionKey session, core::RowId after,
                                  std::size_t messages_max, std::size_t bytes_max) = 0;
+    /// Any thread. Likewise, without reading the bodies: the first `rows_max` of them.
+    virtual void post_find_oldest(ShardIndex shard, core::SessionKey session, core::RowId after,
+                                  std::size_t rows_max) = 0;
     /// Any thread.
     virtual StoreStats stats() const = 0;
 };

@@ -30,6 +30,7 @@ class PipeEvents final : public StoreEvents {
         if (::write(fd_, &told, sizeof told) != sizeof told) ::_exit(3);
     }
     void on_queue_loaded(ShardIndex, SessionKey, std::vector<core::QueueEntry>, bool) override {}
+    void on_oldest_found(ShardIndex, SessionKey, std::vector<core::StoredRow>, bool) override {}
     void on_store_trouble(const std::string&) override {}
 
   private:

@@ -46,6 +46,13 @@ class TempDir {
     std::string path_;
 };
 
+struct Found {
+    ShardIndex shard = 0;
+    SessionKey session = 0;
+    std::vector<core::StoredRow> rows;
+    bool exhausted = false;
+};
+
 struct Loaded {
     ShardIndex shard = 0;
     SessionKey session = 0;
@@ -62,6 +69,10 @@ class Observer final : public StoreEvents {
     void on_queue_loaded(ShardIndex shard, SessionKey session, std::vector<core::QueueEntry> entries,
                          bool exhausted) override {
         note([&] { loaded_.push_back({shard, session, std::move(entries), exhausted}); });
+    }
+    void on_oldest_found(ShardIndex shard, SessionKey session, std::vector<core::StoredRow> rows,
+                         bool exhausted) override {
+        note([&] { found_.push_back({shard, session, std::move(rows), exhausted}); });
     }
     void on_store_trouble(const std::string& problem) override {
         note([&] { troubles_.push_back(problem); });
@@ -82,6 +93,14 @@ class Observer final : public StoreEvents {
         const std::lock_guard lock(mutex_);
         out = std::move(loaded_.front());
         loaded_.pop_front();
+        return out;
+    }
+    Found next_found() {
+        Found out;
+        if (!wait([&] { return !found_.empty(); })) return out;
+        const std::lock_guard lock(mutex_);
+        out = std::move(found_.front());
+        found_.pop_front();
         return out;
     }
     std::vector<TurnNumber> committed(ShardIndex shard) {
@@ -112,6 +131,7 @@ class Observer final : public StoreEvents {
     std::condition_variable changed_;
     std::map<ShardIndex, std::vector<TurnNumber>> committed_;
     std::deque<Loaded> loaded_;
+    std::deque<Found> found_;
     std::vector<std::string> troubles_;
 };
 
@@ -228,6 +248,10 @@ inline void expect_same_session(const Model::Session& want, const RecoveredSessi
     for (const auto& [row, entry] : want.queue) bytes += entry.first->body().size();
     EXPECT_EQ(want.queue.size(), got.queue_messages);
     EXPECT_EQ(bytes, got.queue_bytes);
+    std::uint64_t inflight_bytes = 0;
+    for (const core::InflightRecord& sent : want.progress.outbound)
+        if (want.queue.contains(sent.row)) inflight_bytes += want.queue.at(sent.row).first->body().size();
+    EXPECT_EQ(inflight_bytes, got.inflight_bytes);
 }
 
 /// Sessions, subscriptions, progress, counts and retained messages; queues are compared by loading them.

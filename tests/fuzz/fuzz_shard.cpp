@@ -42,6 +42,9 @@ class HeldStore final : public store::Store {
                          std::size_t) override {
         CHECK(false);  // queues stay far below their windows here
     }
+    void post_find_oldest(store::ShardIndex, core::SessionKey, core::RowId, std::size_t) override {
+        CHECK(false);  // nor are they ever full
+    }
     store::StoreStats stats() const override { return {}; }
 
     store::TurnNumber posted(std::size_t shard) const { return posted_[shard]; }

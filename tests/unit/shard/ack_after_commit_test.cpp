@@ -37,6 +37,7 @@ class HeldStore final : public store::Store {
     }
     void post_load_queue(store::ShardIndex, core::SessionKey, core::RowId, std::size_t,
                          std::size_t) override {}
+    void post_find_oldest(store::ShardIndex, core::SessionKey, core::RowId, std::size_t) override {}
     store::StoreStats stats() const override { return {}; }
 
     /// From now on batches wait until release().

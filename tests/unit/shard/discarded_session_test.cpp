@@ -17,6 +17,7 @@ class NotingStore final : public store::Store {
                          std::size_t) override {
         loads.push_back(key);
     }
+    void post_find_oldest(store::ShardIndex, core::SessionKey, core::RowId, std::size_t) override {}
     store::StoreStats stats() const override { return {}; }
 
     store::TurnNumber last_turn = 0;

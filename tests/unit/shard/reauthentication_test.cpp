@@ -24,6 +24,7 @@ class NoStore final : public store::Store {
     void post_batch(store::ShardIndex, store::TurnNumber, std::vector<core::LedgerEntry>) override {}
     void post_load_queue(store::ShardIndex, core::SessionKey, core::RowId, std::size_t,
                          std::size_t) override {}
+    void post_find_oldest(store::ShardIndex, core::SessionKey, core::RowId, std::size_t) override {}
     store::StoreStats stats() const override { return {}; }
 };
 

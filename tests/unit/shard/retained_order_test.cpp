@@ -27,6 +27,7 @@ class Deaf final : public store::StoreEvents {
   public:
     void on_committed(store::ShardIndex, store::TurnNumber) override {}
     void on_queue_loaded(store::ShardIndex, core::SessionKey, std::vector<core::QueueEntry>, bool) override {}
+    void on_oldest_found(store::ShardIndex, core::SessionKey, std::vector<core::StoredRow>, bool) override {}
     void on_store_trouble(const std::string&) override {}
 };
 

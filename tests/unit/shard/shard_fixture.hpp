@@ -46,6 +46,9 @@ class InstantStore final : public store::Store {
                          std::size_t) override {
         shard->post_queue_loaded(key, {}, true);
     }
+    void post_find_oldest(store::ShardIndex, core::SessionKey key, core::RowId, std::size_t) override {
+        shard->post_oldest_found(key, {}, true);
+    }
     store::StoreStats stats() const override { return {}; }
 
     std::vector<core::ClearRetained> cleared() {
