@@ -44,6 +44,26 @@ struct SettleMessage {
     RowId row = 0;
 };
 
+/// Receivers on one shard have a QoS 2 message whose packet id is not recorded as received yet
+/// (SaveProgress), because other shards still work on it; in the batch that appends it. Should the process
+/// end before the record, the client repeats the message, and those named here are left out.
+struct NoteArrival {
+    SessionKey publisher = 0;  ///< the session that the message came from
+    wire::PacketId packet_id = 0;
+    std::uint32_t content = 0;  ///< a checksum of topic and payload: a client that lost its memory may use
+                                ///< the id for another message
+    RowId row = 0;                     ///< one that was appended: tells the notes of one message apart
+    std::vector<SessionKey> sessions;  ///< receivers by ordinary subscriptions
+    /// Of these one session each has the copy for all: shared subscriptions ("$share/GROUP/FILTER"), routes
+    /// of bridges ("$bridge/NAME/ROUTE").
+    std::vector<Share> groups;
+};
+/// The packet id is recorded as received, or free for another message: what was noted for it is void.
+struct ForgetArrivals {
+    SessionKey publisher = 0;
+    wire::PacketId packet_id = 0;
+};
+
 /// Where one outgoing QoS 1 or 2 delivery stands [MQTT5 4.3, 4.4].
 struct InflightRecord {
     enum class State : std::uint8_t {
@@ -86,7 +106,7 @@ struct SessionRecord {
 struct SaveSession {
     SessionRecord record;
 };
-/// The session and all that belongs to it: subscriptions, queue, progress.
+/// The session and all that belongs to it: subscriptions, queue, progress, arrivals.
 struct RemoveSession {
     SessionKey session = 0;
 };
@@ -118,7 +138,7 @@ struct RetainedUpTo {
 
 using LedgerEntry =
     std::variant<AppendMessage, SettleMessage, SaveProgress, SaveSession, RemoveSession, SaveSubscription,
-                 RemoveSubscription, SetRetained, ClearRetained, RetainedUpTo>;
+                 RemoveSubscription, SetRetained, ClearRetained, RetainedUpTo, NoteArrival, ForgetArrivals>;
 
 /// A message read back for one session.
 struct QueueEntry {

@@ -14,6 +14,8 @@ Result<Recovered, std::string> MemoryBackend::open(SettleLedger& ledger) {
         one.progress.session = key;
         for (const auto& [filter, options] : session.subscriptions)
             one.subscriptions.push_back({key, filter, options});
+        for (const auto& [id, notes] : session.arrivals)
+            one.arrivals.insert(one.arrivals.end(), notes.begin(), notes.end());
         for (const core::RowId row : ledger.open_rows(key, 0, SIZE_MAX)) {
             ++one.queue_messages;
             const core::AppendMessage& stored = messages_.at(row);
@@ -38,6 +40,9 @@ void MemoryBackend::remove_sessions(const WriteGroup& group) {
     for (const core::RowId row : group.rows_quarantined) messages_.erase(row);
     const std::size_t doomed = std::min(group.rows_doomed.size(), doomed_rows_max);
     for (std::size_t i = 0; i < doomed; ++i) messages_.erase(group.rows_doomed[i]);
+    for (const auto& [key, id] : group.arrivals_forgotten)
+        if (const auto found = sessions_.find(key); found != sessions_.end())
+            found->second.arrivals.erase(id);
 }
 
 IoReport MemoryBackend::write(const WriteGroup& group, const SettleLedger&) {
@@ -58,6 +63,10 @@ IoReport MemoryBackend::write(const WriteGroup& group, const SettleLedger&) {
     for (const auto& [key, progress] : group.progress) sessions_[key].progress = progress;
     for (const auto& [row, append] : group.appends) {
         messages_.insert_or_assign(row, append);
+    }
+    for (const auto& [key, notes] : group.arrivals) {
+        auto& all = sessions_[key.first].arrivals[key.second];
+        all.insert(all.end(), notes.begin(), notes.end());
     }
     for (const auto& [topic, message] : group.retained) {
         if (message) {

@@ -22,6 +22,7 @@ class MemoryBackend final : public Backend {
         core::SessionRecord record;
         std::map<std::string, core::SubscriptionOptions> subscriptions;
         core::SaveProgress progress;
+        std::map<wire::PacketId, std::vector<core::NoteArrival>> arrivals;
     };
     void remove_sessions(const WriteGroup& group);
 

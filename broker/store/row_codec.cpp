@@ -67,6 +67,10 @@ bool read_inflight(Bytes& in, core::InflightRecord& record) {
     return true;
 }
 
+std::uint64_t checksum_key(const core::NoteArrival& note) {
+    return note.row ^ note.publisher << 16 ^ std::uint64_t{note.packet_id} << 48;
+}
+
 void append_text(ByteBuffer& out, std::string_view text) {
     append_u32(out, static_cast<std::uint32_t>(text.size()));
     append(out, as_bytes(text));
@@ -154,6 +158,34 @@ std::optional<core::SaveProgress> decode_progress(core::SessionKey session, Byte
     if (rest.size() % 2 != 0) return std::nullopt;
     for (; !rest.empty(); rest = rest.subspan(2)) progress.inbound_released.push_back(read_u16(rest.data()));
     return progress;
+}
+
+ByteBuffer encode_arrival(const core::NoteArrival& note) {
+    ByteBuffer out;
+    reserve_checksum(out);
+    append_u32(out, note.content);
+    append_varint(out, note.sessions.size());
+    for (const core::SessionKey session : note.sessions) append_varint(out, session);
+    for (const core::Share& group : note.groups) {
+        append_varint(out, group.view().size());
+        append(out, as_bytes(group.view()));
+    }
+    put_checksum(out, checksum_key(note));
+    return out;
+}
+
+bool decode_arrival(Bytes run, core::NoteArrival& note) {
+    if (!checksum_holds(checksum_key(note), run) || run.size() < checksum_bytes + 4) return false;
+    note.content = read_u32(run.data() + checksum_bytes);
+    Bytes rest = run.subspan(checksum_bytes + 4);
+    std::uint64_t count = 0;
+    if (!read_varint(rest, count) || count > rest.size()) return false;
+    note.sessions.resize(count);
+    for (core::SessionKey& session : note.sessions)
+        if (!read_varint(rest, session)) return false;
+    while (!rest.empty())
+        if (!read_share(rest, note.groups.emplace_back())) return false;
+    return true;
 }
 
 std::uint32_t encode_options(const core::SubscriptionOptions& o) {

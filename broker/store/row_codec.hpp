@@ -41,6 +41,12 @@ class TargetsReader {
 ByteBuffer encode_progress(const core::SaveProgress& progress);
 std::optional<core::SaveProgress> decode_progress(core::SessionKey session, Bytes run);
 
+/// The rest of a note: checksum u32; content u32; count (varint), sessions (varints); then for each group,
+/// until the end: size (varint), text.
+ByteBuffer encode_arrival(const core::NoteArrival& note);
+/// Fills in all but what is the row's key.
+bool decode_arrival(Bytes run, core::NoteArrival& note);
+
 std::uint32_t encode_options(const core::SubscriptionOptions& options);
 /// Without the identifier, which has a column of its own.
 std::optional<core::SubscriptionOptions> decode_options(std::uint64_t bits);

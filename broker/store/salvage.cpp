@@ -28,6 +28,7 @@ struct Table {
     const char* columns;
     const char* order;
     const char* integer_key;  ///< lets us seek past a bad page; null: read from both ends only
+    std::uint64_t since = 1;  ///< the version of the schema that has it first
 };
 
 constexpr std::array tables = {
@@ -39,6 +40,7 @@ constexpr std::array tables = {
     Table{"progress", "session, state", "session", "session"},
     Table{"message", "row, crc, targets, body", "row", "row"},
     Table{"settled", "chunk, session, covered, open", "chunk, session", nullptr},
+    Table{"arrival", "publisher, packet_id, row, receivers", "publisher, packet_id, row", nullptr, 2},
     Table{"retained", "id, hash, crc, topic, body", "id", "id"},
     Table{"damaged", "rowid, found_at_ms, row, crc, targets, body", "rowid", "rowid"},
 };
@@ -179,7 +181,10 @@ std::string salvage(const std::string& damaged_path, SqliteDb& fresh) {
     if (tables_seen == 0) return "nothing was in it";
     if (fresh.exec("BEGIN IMMEDIATE") != SQLITE_OK) return "nothing was saved: " + fresh.error();
     std::string saved;
+    std::uint64_t version = 0;
+    const bool version_known = damaged.query("PRAGMA user_version", version) == SQLITE_OK;
     for (const Table& table : tables) {
+        if (version_known && version < table.since) continue;
         TableCopy copy(damaged, fresh, table);
         copy.run();
         saved += (saved.empty() ? "rows saved from it: " : ", ") + copy.report();

@@ -48,6 +48,9 @@ class SqliteBackend final : public Backend {
         message_quarantine,
         mark_put,
         marks_delete,
+        arrival_put,
+        arrivals_forget,
+        arrivals_delete,
         retained_find,
         retained_insert,
         retained_update,
@@ -61,8 +64,9 @@ class SqliteBackend final : public Backend {
         std::vector<core::SessionKey> sessions_bad, progress_bad;
         std::vector<std::pair<core::SessionKey, std::string>> subscriptions_bad;
         std::vector<std::uint64_t> retained_bad;
+        std::vector<core::NoteArrival> arrivals_bad;
         std::vector<ChunkKey> chunks_dead;
-        bool strays = false;  ///< subscriptions or progress of sessions that are not there
+        bool strays = false;  ///< something of sessions that are not there
 
         bool any() const;
     };
@@ -84,6 +88,7 @@ class SqliteBackend final : public Backend {
     int recover_progress(Recovered& out, Findings& findings);
     int recover_messages(SettleLedger& ledger, Recovered& out, Findings& findings);
     int recover_inflight(const SettleLedger& ledger, Recovered& out);
+    int recover_arrivals(Recovered& out, Findings& findings);
     int recover_retained(Recovered& out, Findings& findings);
     int recover_dead_chunks(const SettleLedger& ledger, Findings& findings);
     int recover_limits(Recovered& out);
@@ -99,6 +104,7 @@ class SqliteBackend final : public Backend {
     int write_progress(const WriteGroup& group);
     int write_marks(const WriteGroup& group, const SettleLedger& ledger);
     int write_messages(const WriteGroup& group, const SettleLedger& ledger);
+    int write_arrivals(const WriteGroup& group);
     int write_retained(const WriteGroup& group);
     int find_retained(const std::string& topic, std::uint64_t& id);
     int write_limits(core::SessionKey key_limit, core::RowId row_limit);

@@ -90,7 +90,8 @@ int end_of(int rc) {
 
 bool SqliteBackend::Findings::any() const {
     return !rows_orphaned.empty() || !rows_bad.empty() || !sessions_bad.empty() || !progress_bad.empty() ||
-           !subscriptions_bad.empty() || !retained_bad.empty() || !chunks_dead.empty() || strays;
+           !subscriptions_bad.empty() || !retained_bad.empty() || !arrivals_bad.empty() ||
+           !chunks_dead.empty() || strays;
 }
 
 int SqliteBackend::recover(SettleLedger& ledger, Recovered& out) {
@@ -98,6 +99,7 @@ int SqliteBackend::recover(SettleLedger& ledger, Recovered& out) {
     int rc = recover_sessions(ledger, out, findings);
     if (rc == SQLITE_OK) rc = recover_subscriptions(out, findings);
     if (rc == SQLITE_OK) rc = recover_progress(out, findings);
+    if (rc == SQLITE_OK) rc = recover_arrivals(out, findings);
     if (rc == SQLITE_OK) rc = recover_messages(ledger, out, findings);
     if (rc == SQLITE_OK) rc = recover_inflight(ledger, out);
     if (rc == SQLITE_OK) rc = recover_dead_chunks(ledger, findings);
@@ -168,6 +170,29 @@ int SqliteBackend::recover_progress(Recovered& out, Findings& findings) {
             findings.progress_bad.push_back(select.u64(0));
         } else if (session) {
             session->progress = std::move(*progress);
+        } else {
+            findings.strays = true;
+        }
+    }
+    return end_of(rc);
+}
+
+int SqliteBackend::recover_arrivals(Recovered& out, Findings& findings) {
+    Statement select;
+    int rc = db_.prepare("SELECT publisher, packet_id, row, receivers FROM arrival", select, false);
+    if (rc != SQLITE_OK) return rc;
+    while ((rc = select.step()) == SQLITE_ROW) {
+        core::NoteArrival note{.publisher = select.u64(0),
+                               .packet_id = static_cast<wire::PacketId>(select.u64(1)),
+                               .content = 0,
+                               .row = select.u64(2),
+                               .sessions = {},
+                               .groups = {}};
+        auto* session = find_session(out, note.publisher);
+        if (!decode_arrival(select.blob(3), note)) {
+            findings.arrivals_bad.push_back(std::move(note));
+        } else if (session) {
+            session->arrivals.push_back(std::move(note));
         } else {
             findings.strays = true;
         }
@@ -266,6 +291,7 @@ void SqliteBackend::describe(const Findings& f, std::vector<std::string>& damage
     tell(f.progress_bad.size(), "sessions lost the state of their deliveries");
     tell(f.rows_bad.size(), "messages were put into the table `damaged`");
     tell(f.retained_bad.size(), "retained messages were left out");
+    tell(f.arrivals_bad.size(), "notes of who has a QoS 2 message already were left out");
 }
 
 int SqliteBackend::put_right(const Findings& findings) {
@@ -280,10 +306,17 @@ int SqliteBackend::put_right(const Findings& findings) {
     if (rc == SQLITE_OK) rc = write_all(group, SettleLedger{});
     for (const auto id : findings.retained_bad)
         if (rc == SQLITE_OK) rc = at(retained_delete).bind(1, id).run();
+    for (const core::NoteArrival& note : findings.arrivals_bad)
+        if (rc == SQLITE_OK)
+            rc = db_.exec(fmt::format("DELETE FROM arrival WHERE publisher={} AND packet_id={} AND row={}",
+                                      static_cast<std::int64_t>(note.publisher), note.packet_id,
+                                      static_cast<std::int64_t>(note.row))
+                              .c_str());
     if (rc == SQLITE_OK && findings.strays)
         rc = db_.exec(
             "DELETE FROM subscription WHERE session NOT IN (SELECT key FROM session);"
-            "DELETE FROM progress WHERE session NOT IN (SELECT key FROM session)");
+            "DELETE FROM progress WHERE session NOT IN (SELECT key FROM session);"
+            "DELETE FROM arrival WHERE publisher NOT IN (SELECT key FROM session)");
     if (rc == SQLITE_OK) rc = at(commit).run();
     return rc;
 }

@@ -20,6 +20,7 @@ namespace {
 // retained: an integer key, because a text key as the table's order rewrites a random page for each topic;
 // the
 //   hash finds the key.
+// arrival: who has a QoS 2 message whose packet id is in no `progress` yet; `publisher` is a session.
 // damaged: rows whose checksum did not hold, kept for whoever wants to look; at most a thousand.
 constexpr std::array<const char*, schema_version> steps = {
     R"(
@@ -36,6 +37,10 @@ CREATE TABLE retained(id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, crc INTEGER
     body BLOB NOT NULL);
 CREATE INDEX retained_hash ON retained(hash);
 CREATE TABLE damaged(found_at_ms INTEGER NOT NULL, row INTEGER NOT NULL, crc INTEGER, targets BLOB, body BLOB);
+)",
+    R"(
+CREATE TABLE arrival(publisher INTEGER NOT NULL, packet_id INTEGER NOT NULL, row INTEGER NOT NULL,
+    receivers BLOB NOT NULL, PRIMARY KEY(publisher, packet_id, row)) WITHOUT ROWID;
 )"};
 
 /// A version further off than this is a flipped bit in the header rather than a later Sluice.

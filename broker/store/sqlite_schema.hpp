@@ -7,7 +7,7 @@
 
 namespace sluice::store {
 
-constexpr std::uint64_t schema_version = 1;
+constexpr std::uint64_t schema_version = 2;
 /// "Slce" in the file's header: `file sluice.db` and our own check know it by this.
 constexpr std::uint64_t application_id = 0x536c6365;
 constexpr std::uint64_t page_bytes = 4096;

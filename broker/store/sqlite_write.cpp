@@ -143,13 +143,14 @@ int SqliteBackend::write_all(const WriteGroup& group, const SettleLedger& ledger
     if (rc == SQLITE_OK) rc = write_progress(group);
     if (rc == SQLITE_OK) rc = write_marks(group, ledger);
     if (rc == SQLITE_OK) rc = write_messages(group, ledger);
+    if (rc == SQLITE_OK) rc = write_arrivals(group);
     if (rc == SQLITE_OK) rc = write_retained(group);
     return rc;
 }
 
 int SqliteBackend::write_removals(const WriteGroup& group) {
     for (const core::SessionKey key : group.sessions_removed)
-        for (const Prepared which : {session_delete, subscriptions_delete, progress_delete})
+        for (const Prepared which : {session_delete, subscriptions_delete, progress_delete, arrivals_delete})
             if (const int rc = at(which).bind(1, key).run(); rc != SQLITE_OK) return rc;
     for (const core::RowId row : group.rows_settled)
         if (const int rc = at(message_delete).bind(1, row).run(); rc != SQLITE_OK) return rc;
@@ -158,6 +159,10 @@ int SqliteBackend::write_removals(const WriteGroup& group) {
             return rc;
         if (const int rc = at(message_delete).bind(1, row).run(); rc != SQLITE_OK) return rc;
     }
+    for (const auto& [publisher, id] : group.arrivals_forgotten)
+        if (const int rc = at(arrivals_forget).bind(1, publisher).bind(2, std::uint64_t{id}).run();
+            rc != SQLITE_OK)
+            return rc;
     for (const ChunkKey chunk : group.chunks_dead)
         if (const int rc = at(marks_delete).bind(1, chunk).run(); rc != SQLITE_OK) return rc;
     return SQLITE_OK;
@@ -252,6 +257,18 @@ int SqliteBackend::write_messages(const WriteGroup& group, const SettleLedger& l
                            .bind(4, body)
                            .run();
         if (rc != SQLITE_OK) return rc;
+    }
+    return SQLITE_OK;
+}
+
+int SqliteBackend::write_arrivals(const WriteGroup& group) {
+    for (const auto& [key, notes] : group.arrivals) {
+        for (const core::NoteArrival& note : notes) {
+            const ByteBuffer receivers = encode_arrival(note);
+            Statement& put = at(arrival_put);
+            put.bind(1, note.publisher).bind(2, std::uint64_t{note.packet_id}).bind(3, note.row);
+            if (const int rc = put.bind(4, Bytes(receivers)).run(); rc != SQLITE_OK) return rc;
+        }
     }
     return SQLITE_OK;
 }

@@ -42,10 +42,11 @@ struct RecoveredSession {
     core::SessionRecord record;
     std::vector<core::SaveSubscription> subscriptions;
     core::SaveProgress progress;
-    std::uint64_t queue_messages = 0;  ///< not settled, those in flight included
-    std::uint64_t queue_bytes = 0;     ///< of message bodies
-    std::uint64_t inflight_bytes = 0;  ///< of these, of those in flight
-    bool queue_shared = false;         ///< some of them came by shared subscriptions
+    std::vector<core::NoteArrival> arrivals{};  ///< of its messages, by packet id
+    std::uint64_t queue_messages = 0;           ///< not settled, those in flight included
+    std::uint64_t queue_bytes = 0;              ///< of message bodies
+    std::uint64_t inflight_bytes = 0;           ///< of these, of those in flight
+    bool queue_shared = false;                  ///< some of them came by shared subscriptions
 };
 
 struct Recovered {

@@ -59,6 +59,8 @@ class Merger {
         auto& subscriptions = group_.subscriptions;
         subscriptions.erase(subscriptions.lower_bound({e.session, {}}),
                             subscriptions.lower_bound({e.session + 1, {}}));
+        erase_from(group_.arrivals, e.session);
+        erase_from(group_.arrivals_forgotten, e.session);
         group_.sessions_removed.insert(e.session);
         for (const core::RowId row : ledger_.remove_session(e.session))
             if (!cancel(row)) group_.rows_doomed.push_back(row);
@@ -84,8 +86,25 @@ class Merger {
     }
 
     void operator()(const core::RetainedUpTo& e) { group_.retained_gate.forget_up_to(e.sequence); }
+    // The publisher's session may have ended while others worked on its message.
+    void operator()(core::NoteArrival& e) {
+        if (!ledger_.has_session(e.publisher)) return;
+        const WriteGroup::PublishKey key{e.publisher, e.packet_id};
+        group_.arrivals[key].push_back(std::move(e));
+    }
+
+    void operator()(const core::ForgetArrivals& e) {
+        if (!ledger_.has_session(e.publisher)) return;
+        group_.arrivals.erase({e.publisher, e.packet_id});
+        group_.arrivals_forgotten.emplace(e.publisher, e.packet_id);
+    }
 
   private:
+    template <class ByPublish>
+    static void erase_from(ByPublish& container, core::SessionKey session) {
+        container.erase(container.lower_bound({session, 0}), container.lower_bound({session + 1, 0}));
+    }
+
     bool cancel(core::RowId row) {
         if (group_.appends.erase(row) == 0) return false;
         ++group_.rows_cancelled;
@@ -145,7 +164,8 @@ bool WriteGroup::empty() const {
 bool WriteGroup::nothing_but_doomed() const {
     return sessions_removed.empty() && rows_settled.empty() && rows_quarantined.empty() &&
            chunks_dead.empty() && sessions.empty() && subscriptions.empty() && progress.empty() &&
-           marks.empty() && appends.empty() && retained.empty();
+           marks.empty() && appends.empty() && arrivals_forgotten.empty() && arrivals.empty() &&
+           retained.empty();
 }
 
 void WriteGroup::clear(std::size_t doomed_done) {

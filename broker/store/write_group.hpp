@@ -21,17 +21,20 @@ namespace sluice::store {
 
 struct WriteGroup {
     using SubscriptionKey = std::pair<core::SessionKey, std::string>;
+    using PublishKey = std::pair<core::SessionKey, wire::PacketId>;
 
     // To be written in this order: what frees space comes first, so that a full store can be drained.
     std::set<core::SessionKey> sessions_removed;
     std::vector<core::RowId> rows_settled;      ///< on disk, nobody needs them
     std::vector<core::RowId> rows_quarantined;  ///< on disk, unreadable
     std::vector<ChunkKey> chunks_dead;          ///< their marks may go
+    std::set<PublishKey> arrivals_forgotten;    ///< those on disk
     std::map<core::SessionKey, core::SessionRecord> sessions;
     std::map<SubscriptionKey, std::optional<core::SubscriptionOptions>> subscriptions;  ///< none: removed
     std::map<core::SessionKey, core::SaveProgress> progress;
     std::set<std::pair<ChunkKey, core::SessionKey>> marks;  ///< taken from the ledger when written
     std::map<core::RowId, core::AppendMessage> appends;
+    std::map<PublishKey, std::vector<core::NoteArrival>> arrivals;
     std::unordered_map<std::string, core::MessagePtr> retained;  ///< null: cleared
 
     /// Rows of removed sessions: nobody can reach them, so they may go a few at a time (and at the next start
@@ -55,7 +58,7 @@ struct WriteGroup {
     bool empty() const;
     bool nothing_but_doomed() const;
     /// Frees at least as many rows as it adds.
-    bool drains() const { return appends.size() + retained.size() <= rows_settled.size(); }
+    bool drains() const { return appends.size() + retained.size() + arrivals.size() <= rows_settled.size(); }
     /// After a commit: all is written but the doomed rows behind the first `doomed_done`.
     void clear(std::size_t doomed_done);
 };

@@ -103,6 +103,44 @@ TEST_P(StoreContract, a_copy_knows_the_shared_subscription_it_came_by) {
     EXPECT_FALSE(recovered(s1).queue_shared) << "only what is not settled counts";
 }
 
+TEST_P(StoreContract, arrivals_add_up_until_they_are_forgotten) {
+    const auto note = [](wire::PacketId id, RowId row, std::vector<SessionKey> sessions) {
+        return core::NoteArrival{s1, id, 77, row, std::move(sessions), {core::Share("$share/g/#")}};
+    };
+    const auto rows_noted = [this](SessionKey session) {
+        std::vector<std::pair<wire::PacketId, RowId>> all;
+        for (const auto& one : recovered(session).arrivals) all.emplace_back(one.packet_id, one.row);
+        return all;
+    };
+    using Notes = std::vector<std::pair<wire::PacketId, RowId>>;
+    post_and_wait(batch(save_session(s1), save_session(s2), append(row_id(1), "m", {target(s2)}),
+                        note(5, row_id(1), {s2})));
+    post_and_wait(batch(note(5, row_id(2, 1), {s3, s2}), note(6, row_id(3), {})));
+    reopen();
+    EXPECT_EQ(rows_noted(s1), (Notes{{5, row_id(1)}, {5, row_id(2, 1)}, {6, row_id(3)}}));
+    EXPECT_THAT(recovered(s1).arrivals[1].sessions, ElementsAre(s3, s2));
+    EXPECT_EQ(recovered(s1).arrivals[1].content, 77U);
+    ASSERT_EQ(recovered(s1).arrivals[1].groups.size(), 1U);
+    EXPECT_EQ(recovered(s1).arrivals[1].groups[0].view(), "$share/g/#");
+    EXPECT_EQ(rows_noted(s2), Notes{});
+    // Forgotten and noted again, in one commit: the order counts.
+    post(batch(core::ForgetArrivals{s1, 5}, note(5, row_id(7), {s2}), note(6, row_id(8), {s2})));
+    post_and_wait(batch(core::ForgetArrivals{s1, 6}, core::ForgetArrivals{s1, 99}));
+    reopen();
+    EXPECT_EQ(rows_noted(s1), (Notes{{5, row_id(7)}}));
+}
+
+TEST_P(StoreContract, arrivals_end_with_their_session) {
+    post_and_wait(batch(save_session(s1), save_session(s2), core::NoteArrival{s1, 5, 77, row_id(1), {s2}, {}},
+                        core::NoteArrival{s2, 5, 77, row_id(2), {s1}, {}}));
+    post_and_wait(batch(core::NoteArrival{s1, 6, 77, row_id(3), {s2}, {}}, core::RemoveSession{s1},
+                        core::NoteArrival{s1, 7, 77, row_id(4), {s2}, {}}, core::ForgetArrivals{s1, 5}));
+    post_and_wait(batch(save_session(s1)));  // keys are not used again; this one shows what is left
+    reopen();
+    EXPECT_TRUE(recovered(s1).arrivals.empty());
+    EXPECT_EQ(recovered(s2).arrivals.size(), 1U);
+}
+
 TEST_P(StoreContract, a_settled_message_is_gone_for_its_receiver_only) {
     post_and_wait(batch(save_session(s1), save_session(s2), append(row_id(1), "1", {target(s1), target(s2)}),
                         append(row_id(2), "2", {target(s1), target(s2)}),

@@ -58,8 +58,10 @@ class Script {
             const std::size_t at = pick(4) == 0 ? pick(open.size()) : 0;
             out.emplace_back(core::SettleMessage{key, open[at]});
             if (pick(10) != 0) open.erase(open.begin() + static_cast<std::ptrdiff_t>(at));
-        } else if (what < 85) {
+        } else if (what < 82) {
             add_progress(out, key, open);
+        } else if (what < 85) {
+            change_arrivals(out, key);
         } else if (what < 90) {
             change_subscription(out, key);
         } else if (what < 96) {
@@ -90,6 +92,20 @@ class Script {
         if (pick(3) == 0) entry.outbound.push_back({0, 65535, core::InflightRecord::State::released});
         if (pick(3) == 0) entry.inbound_released = {1, 2, 65535};
         out.emplace_back(std::move(entry));
+    }
+
+    void change_arrivals(Batch& out, SessionKey publisher) {
+        const auto id = static_cast<wire::PacketId>(1 + pick(3));
+        if (pick(3) == 0) {
+            out.emplace_back(core::ForgetArrivals{publisher, id});
+            return;
+        }
+        core::NoteArrival note{
+            publisher, id, static_cast<std::uint32_t>(random_()), row_id(++rows_made_, shard_), {}, {}};
+        for (const auto& [key, open] : live_)
+            if (pick(2) == 0) note.sessions.push_back(key);
+        if (pick(2) == 0) note.groups.emplace_back("$share/g/" + std::string(pick(200), 'f') + "#");
+        out.emplace_back(std::move(note));
     }
 
     void change_subscription(Batch& out, SessionKey key) {

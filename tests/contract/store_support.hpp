@@ -184,6 +184,7 @@ class Model {
         core::SessionRecord record;
         std::map<std::string, core::SubscriptionOptions> subscriptions;
         core::SaveProgress progress;
+        std::map<wire::PacketId, std::map<RowId, core::NoteArrival>> arrivals;
         std::map<RowId, std::pair<core::MessagePtr, core::QueueTarget>> queue;
     };
     std::map<SessionKey, Session> sessions;
@@ -202,6 +203,14 @@ class Model {
         if (found != sessions.end()) found->second.queue.erase(e.row);
     }
     void apply_one(const core::SaveProgress& e) { sessions.at(e.session).progress = e; }
+    void apply_one(const core::NoteArrival& e) {
+        const auto found = sessions.find(e.publisher);
+        if (found != sessions.end()) found->second.arrivals[e.packet_id][e.row] = e;
+    }
+    void apply_one(const core::ForgetArrivals& e) {
+        const auto found = sessions.find(e.publisher);
+        if (found != sessions.end()) found->second.arrivals.erase(e.packet_id);
+    }
     void apply_one(const core::SaveSession& e) { sessions[e.record.key].record = e.record; }
     void apply_one(const core::RemoveSession& e) { sessions.erase(e.session); }
     void apply_one(const core::SaveSubscription& e) {
@@ -229,6 +238,24 @@ class Model {
     std::map<std::string, core::RetainedSequence> retained_latest_;
 };
 
+using NoteKey = std::pair<wire::PacketId, RowId>;
+inline auto receivers_of(const core::NoteArrival& note) {
+    std::vector<std::string> groups;
+    for (const core::Share& group : note.groups) groups.emplace_back(group.view());
+    return std::tuple(note.content, note.sessions, groups);
+}
+
+inline void expect_same_arrivals(const Model::Session& want, const RecoveredSession& got) {
+    std::map<NoteKey, decltype(receivers_of({}))> notes_want, notes_got;
+    for (const auto& [id, notes] : want.arrivals)
+        for (const auto& [row, note] : notes) notes_want[{id, row}] = receivers_of(note);
+    for (const auto& note : got.arrivals) {
+        EXPECT_EQ(note.publisher, got.record.key);
+        EXPECT_TRUE(notes_got.emplace(NoteKey{note.packet_id, note.row}, receivers_of(note)).second);
+    }
+    EXPECT_EQ(notes_want, notes_got);
+}
+
 inline void expect_same_session(const Model::Session& want, const RecoveredSession& got) {
     EXPECT_EQ(want.record.client_id, got.record.client_id);
     EXPECT_EQ(want.record.user_name, got.record.user_name);
@@ -241,6 +268,7 @@ inline void expect_same_session(const Model::Session& want, const RecoveredSessi
     }
     EXPECT_EQ(want.progress.outbound, got.progress.outbound);
     EXPECT_EQ(want.progress.inbound_released, got.progress.inbound_released);
+    expect_same_arrivals(want, got);
     std::map<std::string, core::SubscriptionOptions> subscriptions;
     for (const auto& s : got.subscriptions) subscriptions[s.filter] = s.options;
     EXPECT_EQ(want.subscriptions, subscriptions);

@@ -92,6 +92,48 @@ TEST(Progress, damage_is_noticed) {
         EXPECT_FALSE(decode_progress(77, Bytes(whole).first(size)).has_value()) << "size " << size;
 }
 
+core::NoteArrival some_arrival() {
+    return {77,
+            5,
+            0xfedcba98,
+            512,
+            {256, 1, std::uint64_t{1} << 62},
+            {core::Share("$share/g/#"), core::Share("$bridge/b/0")}};
+}
+
+bool decode_as(core::NoteArrival key, Bytes run) {
+    key.sessions.clear();
+    key.groups.clear();
+    return decode_arrival(run, key);
+}
+
+TEST(Arrival, comes_back_as_written) {
+    const core::NoteArrival want = some_arrival();
+    core::NoteArrival got{
+        .publisher = 77, .packet_id = 5, .content = 0, .row = 512, .sessions = {}, .groups = {}};
+    ASSERT_TRUE(decode_arrival(encode_arrival(want), got));
+    EXPECT_EQ(got.content, want.content);
+    EXPECT_EQ(got.sessions, want.sessions);
+    EXPECT_EQ(got.groups, want.groups);
+}
+
+TEST(Arrival, damage_is_noticed) {
+    const ByteBuffer whole = encode_arrival(some_arrival());
+    core::NoteArrival other = some_arrival();
+    other.packet_id = 6;
+    EXPECT_FALSE(decode_as(other, whole)) << "of another message";
+    other = some_arrival();
+    other.publisher = 78;
+    EXPECT_FALSE(decode_as(other, whole)) << "of another session";
+    for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+        ByteBuffer run = whole;
+        run[bit / 8] = static_cast<std::uint8_t>(run[bit / 8] ^ (1U << (bit % 8)));
+        EXPECT_FALSE(decode_as(some_arrival(), run)) << "bit " << bit;
+    }
+    for (std::size_t size = 0; size < whole.size(); ++size)
+        EXPECT_FALSE(decode_as(some_arrival(), Bytes(whole).first(size))) << "size " << size;
+}
+
 TEST(Options, every_value_comes_back_or_is_refused) {
     for (std::uint64_t bits = 0; bits < 300; ++bits) {
         const auto options = decode_options(bits);

@@ -160,6 +160,42 @@ TEST_F(SqliteDamage, one_flipped_payload_bit_costs_one_message) {
     for (const auto& session : recovered_.sessions) EXPECT_EQ(session.queue_messages, messages - 1);
 }
 
+TEST_F(SqliteDamage, a_note_that_does_not_hold_is_left_out_alone) {
+    write_db(fine_);
+    begin();
+    post_and_wait(batch(core::NoteArrival{256, 5, 77, row_id(1), {512}, {}},
+                        core::NoteArrival{256, 6, 77, row_id(2), {512}, {}},
+                        core::NoteArrival{512, 7, 77, row_id(3), {256}, {}}));
+    stop();
+    change(
+        "UPDATE arrival SET receivers=x'00010203' WHERE packet_id=5;"
+        "DELETE FROM session WHERE key=512");
+    begin();
+    ASSERT_EQ(recovered_.damage.size(), 1U);
+    EXPECT_THAT(recovered_.damage[0], HasSubstr("1 notes of who has a QoS 2 message"));
+    ASSERT_EQ(recovered_.sessions[0].arrivals.size(), 1U);
+    EXPECT_EQ(recovered_.sessions[0].arrivals[0].packet_id, 6);
+    stop();
+    EXPECT_EQ(query("SELECT count(*) FROM arrival"), 1);
+    begin();
+    EXPECT_THAT(recovered_.damage, IsEmpty());
+}
+
+TEST_F(SqliteDamage, what_was_noted_is_saved_from_a_damaged_file) {
+    write_db(fine_);
+    begin();
+    post_and_wait(batch(core::NoteArrival{256, 5, 77, row_id(1), {512}, {}}));
+    stop();
+    std::string bytes = read_db();
+    const std::size_t at = bytes.find("payload of row " + std::to_string(row_id(messages / 2))) / page * page;
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), page, '\0');
+    write_db(bytes);
+    begin();
+    EXPECT_THAT(recovered_.damage, Not(IsEmpty()));
+    ASSERT_EQ(recovered_.sessions.size(), 2U);
+    EXPECT_EQ(recovered_.sessions[0].arrivals.size(), 1U);
+}
+
 TEST_F(SqliteDamage, a_log_of_rubbish_is_not_believed) {
     std::ofstream(db_path() + "-wal", std::ios::binary) << std::string(50000, 'w');
     begin();

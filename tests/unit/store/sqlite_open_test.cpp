@@ -66,6 +66,22 @@ TEST_F(SqliteOpen, a_newer_file_is_refused_and_left_as_it_is) {
     EXPECT_FALSE(std::filesystem::exists(db_path() + "-wal"));
 }
 
+TEST_F(SqliteOpen, a_file_of_the_first_version_becomes_one_of_this) {
+    begin();
+    post_and_wait(batch(save_session(256), append(row_id(1), "m", {target(256)})));
+    stop();
+    change("DROP TABLE arrival; PRAGMA user_version=1");
+    begin();
+    EXPECT_THAT(recovered_.damage, IsEmpty());
+    ASSERT_EQ(recovered_.sessions.size(), 1U);
+    EXPECT_EQ(recovered_.sessions[0].queue_messages, 1U);
+    post_and_wait(batch(core::NoteArrival{256, 5, 77, row_id(2), {256}, {}}));
+    stop();
+    begin();
+    EXPECT_EQ(recovered_.sessions[0].arrivals.size(), 1U);
+    EXPECT_EQ(query("PRAGMA user_version"), 2);
+}
+
 TEST_F(SqliteOpen, an_empty_file_becomes_a_store) {
     std::ofstream(db_path()).flush();
     begin();
@@ -81,7 +97,7 @@ TEST_F(SqliteOpen, the_file_is_set_up_as_designed) {
     post_and_wait(batch(save_session(256)));
     EXPECT_EQ(query("PRAGMA auto_vacuum"), 2);
     EXPECT_EQ(query("PRAGMA page_size"), 4096);
-    EXPECT_EQ(query("PRAGMA user_version"), 1);
+    EXPECT_EQ(query("PRAGMA user_version"), 2);
     EXPECT_TRUE(std::filesystem::exists(db_path() + "-wal"));
     stop();
     EXPECT_FALSE(std::filesystem::exists(db_path() + "-wal")) << "an orderly stop leaves one file";
