@@ -34,6 +34,8 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     /// Memory is used up, a relief goes on: a client that holds some of it and has not moved for many reliefs
     /// is disconnected.
     void end_if_stuck();
+    /// A QoS 2 message of an earlier connection waits for its PUBREL only now.
+    void note_inbound_before(wire::PacketId id) { inbound_before_.push_back(id); }
     const std::string& address() const { return channel_.identity().address; }
 
     // Link
@@ -61,7 +63,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
         const char* why = nullptr;  ///< the Reason String of a refusal; a literal
         bool routed = false;      ///< a PUBLISH that went its way: the answer tells whether anybody wanted it
         bool counts = false;      ///< against the Receive Maximum we announced
-        bool unrecorded = false;  ///< PUBREC whose packet id the session does not have yet
+        bool unrecorded = false;  ///< PUBREC whose packet id is recorded when all shards have answered
         TicketId ticket = 0;
         std::unique_ptr<SubscribeWork> work;
     };
@@ -121,7 +123,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void accept_qos1(const wire::Publish& packet, const core::MessagePtr& message);
     void accept_qos2(const wire::Publish& packet, const core::MessagePtr& message);
     void repeat_pubrec(wire::PacketId id);
-    void record_inbound(PendingAck& ack);
+    bool repeat_open(const wire::Publish& packet);
     bool awaits_pubrec(wire::PacketId id) const;
     Step handle_pubrel(const wire::Frame& frame);
     // connection_ack.cpp

@@ -46,9 +46,14 @@ std::uint64_t Connection::push_ack(PacketType type, wire::PacketId id) {
 
 void Connection::cancel_tickets() {
     for (std::size_t i = 0; i < acks_.size(); ++i) {
-        shard_.tickets().cancel(acks_[i].ticket);
-        // What was routed must be known as received when the client comes back and repeats it.
-        if (acks_[i].unrecorded && slot().session) record_inbound(acks_[i]);
+        const PendingAck& ack = acks_[i];
+        // What was routed must be known when the client comes back and repeats it; but to record it before
+        // the other shards have it could lose it.
+        if (ack.unrecorded && slot().session && session().durable()) {
+            shard_.leave_open(id_, ack.packet_id, ack.ticket);
+        } else {
+            shard_.tickets().cancel(ack.ticket);
+        }
     }
     acks_.clear();
 }
@@ -60,11 +65,13 @@ void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
     if (is_error(answer.code)) {
         ack.code = answer.code;
         if (answer.code == ReasonCode::quota_exceeded) ack.why = "the queue of a receiver is full";
-        ack.unrecorded = ack.routed = false;
-        if (ack.type == PacketType::pubrec && session().has_inbound(ack.packet_id)) {
-            // The disk may know the id already: it must forget it before the client may use it again.
+        ack.routed = false;
+        const bool unrecorded = std::exchange(ack.unrecorded, false);
+        if (ack.type == PacketType::pubrec && (unrecorded || session().has_inbound(ack.packet_id))) {
+            // The disk may know of the id already: it must forget it before the client may use it again.
             session().forget_inbound(ack.packet_id);
             shard_.save_progress(id_);
+            shard_.forget_arrivals(id_, ack.packet_id);
             with_ticket(cookie, [this](TicketId ticket) { shard_.hold_until_commit(ticket); });
             return;
         }
@@ -80,11 +87,14 @@ void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
         return;
     }
     ack.routed = false;
-    if (ack.unrecorded) {
-        record_inbound(ack);
-        // The session counts it from here on; twice would be a Receive Maximum smaller than announced.
-        ack.counts = false;
-        --publishes_pending_;
+    if (std::exchange(ack.unrecorded, false)) {
+        const bool is_new = shard_.record_inbound(id_, ack.packet_id);
+        if (std::exchange(ack.counts, false)) {
+            // The session counts it from here on; twice would be a Receive Maximum smaller than announced.
+            --publishes_pending_;
+        } else if (is_new) {
+            note_inbound_before(ack.packet_id);
+        }
         with_ticket(cookie, [this](TicketId ticket) { shard_.hold_until_commit(ticket); });
         return;
     }

@@ -57,7 +57,9 @@ Connection::Step Connection::check_receive_maximum(const wire::Publish& packet) 
     const core::Session& session = *shard_.slot(id_).session;
     const std::size_t open = publishes_pending_ + session.inbound().size() - inbound_before_.size();
     if (open < receive_maximum_own_) return {};
-    if (packet.qos == QoS::exactly_once && session.has_inbound(packet.packet_id)) return {};  // repeated
+    if (packet.qos == QoS::exactly_once &&
+        (session.has_inbound(packet.packet_id) || shard_.is_open(id_, packet.packet_id)))
+        return {};  // repeated
     return Err{WireError{ReasonCode::receive_maximum_exceeded,
                          "more unacknowledged publishes than the Receive Maximum"}};
 }
@@ -81,23 +83,30 @@ Connection::Step Connection::resolve_topic(wire::Publish& packet, std::string_vi
 }
 
 Connection::Step Connection::refuse_publish(const wire::Publish& packet, const Refused& why) {
-    if (is_v5() && packet.qos == QoS::exactly_once && session().has_inbound(packet.packet_id)) {
+    if (is_v5() && packet.qos == QoS::exactly_once) {
         // The first one was let in, whatever is true now. An error would free the id for the client alone
         // [MQTT-4.3.3-9], and the session would take its next message for a repetition.
-        repeat_pubrec(packet.packet_id);
-        return {};
+        if (awaits_pubrec(packet.packet_id) || repeat_open(packet)) return {};
+        if (session().has_inbound(packet.packet_id)) {
+            repeat_pubrec(packet.packet_id);
+            return {};
+        }
     }
     note_refusal(why);
     // Before version 5 there is no way to say no: the message is acknowledged and goes nowhere
     // [MQTT-3.3.5-2].
     if (packet.qos == QoS::at_most_once) return {};
     const auto type = packet.qos == QoS::at_least_once ? PacketType::puback : PacketType::pubrec;
-    PendingAck& ack = ack_at(push_ack(type, packet.packet_id));
+    const std::uint64_t cookie = push_ack(type, packet.packet_id);
+    PendingAck& ack = ack_at(cookie);
     ack.code = is_v5() ? why.code : ReasonCode::success;
     ack.why = why.text;
     if (packet.qos == QoS::exactly_once && !is_v5()) session().on_publish_qos2(packet.packet_id);
-    ack.done = true;
-    send_ready_acks();
+    with_ticket(cookie, [&](TicketId ticket) {
+        if (packet.qos != QoS::exactly_once || !shard_.has_arrivals(id_, packet.packet_id)) return;
+        shard_.forget_arrivals(id_, packet.packet_id);
+        shard_.hold_until_commit(ticket);
+    });
     return {};
 }
 
@@ -124,14 +133,13 @@ void Connection::repeat_pubrec(wire::PacketId id) {
 
 void Connection::accept_qos2(const wire::Publish& packet, const core::MessagePtr& message) {
     if (awaits_pubrec(packet.packet_id)) return;  // repeated while we still work on the first
+    if (repeat_open(packet)) return;
+    if (session().has_inbound(packet.packet_id)) return repeat_pubrec(packet.packet_id);
     // On one shard the packet id and all that the message causes are one commit. With several, the id must
     // not be on disk before the others have the message, or a crash in between would lose it: it is recorded
     // when they all have answered.
     const bool alone = shard_.is_only_shard();
-    if (alone ? !session().on_publish_qos2(packet.packet_id) : session().has_inbound(packet.packet_id)) {
-        repeat_pubrec(packet.packet_id);
-        return;
-    }
+    const OriginPtr origin = shard_.origin_of(id_, packet.packet_id, *message, packet.dup);
     const std::uint64_t cookie = push_ack(PacketType::pubrec, packet.packet_id);
     PendingAck& ack = ack_at(cookie);
     ack.routed = true;
@@ -141,17 +149,33 @@ void Connection::accept_qos2(const wire::Publish& packet, const core::MessagePtr
     }
     with_ticket(cookie, [&](TicketId ticket) {
         if (alone) {
-            shard_.save_progress(id_);
+            (void)shard_.record_inbound(id_, packet.packet_id);
             shard_.hold_until_commit(ticket);
         }
-        shard_.publish(message, ticket);
+        shard_.publish(message, ticket, origin);
     });
 }
 
-void Connection::record_inbound(PendingAck& ack) {
-    ack.unrecorded = false;
-    (void)session().on_publish_qos2(ack.packet_id);
+/// A message of an earlier connection, which this one did not see answered.
+bool Connection::repeat_open(const wire::Publish& packet) {
+    if (!shard_.is_open(id_, packet.packet_id)) return false;
+    const HalfReceived::Open open = shard_.take_open(id_, packet.packet_id);
+    const bool refused = open.ticket == 0;
+    // Who was refused and has no word for it tries again.
+    if (refused && (!is_v5() || !packet.dup)) return false;
+    const std::uint64_t cookie = push_ack(PacketType::pubrec, packet.packet_id);
+    PendingAck& ack = ack_at(cookie);
+    if (!refused) {
+        ack.routed = ack.unrecorded = true;
+        ack.ticket = open.ticket;
+        shard_.tickets().hand_over(open.ticket, *this, cookie);
+        return true;
+    }
+    ack.code = open.code;
+    // Behind the batch that forgets what was noted for it.
     shard_.save_progress(id_);
+    with_ticket(cookie, [&](TicketId ticket) { shard_.hold_until_commit(ticket); });
+    return true;
 }
 
 Connection::Step Connection::handle_pubrel(const wire::Frame& frame) {
@@ -163,8 +187,10 @@ Connection::Step Connection::handle_pubrel(const wire::Frame& frame) {
     ack_at(cookie).code = known || !is_v5() ? ReasonCode::success : ReasonCode::packet_identifier_not_found;
     // The id must be forgotten on disk before the client may use it for another message.
     with_ticket(cookie, [&](TicketId ticket) {
-        if (!known) return;
+        const bool has_arrivals = shard_.has_arrivals(id_, packet->packet_id);
+        if (!known && !has_arrivals) return;
         shard_.save_progress(id_);
+        if (has_arrivals) shard_.forget_arrivals(id_, packet->packet_id);
         shard_.hold_until_commit(ticket);
     });
     return {};

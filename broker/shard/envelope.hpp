@@ -8,6 +8,7 @@
 #include "core/shared_groups.hpp"
 #include "shard/inlet.hpp"
 #include "shard/limits.hpp"
+#include "shard/passage.hpp"
 #include "store/store.hpp"
 
 namespace sluice::shard {
@@ -46,8 +47,10 @@ struct Deliver {
     core::MessagePtr message;
     TicketRef ticket;
     std::vector<ShareOrder> shares = {};
-    bool shares_only = false;  ///< the other subscriptions have been served
+    OriginPtr origin = {};
 };
+/// The same, and the other subscriptions of that shard have been served, or are no matter of it.
+struct DeliverShares : Deliver {};
 /// What the members of a shared subscription on that shard come to now.
 struct GroupNews {
     std::uint32_t shard;
@@ -95,9 +98,9 @@ struct Stop {};
 }  // namespace mail
 
 using Envelope =
-    std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver, mail::Answer,
-                 mail::Publish, mail::GroupNews, mail::Committed, mail::QueueLoaded, mail::OldestFound,
-                 mail::Reload, mail::Ping, mail::LookAtMemory, mail::Close, mail::Stop>;
+    std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver, mail::DeliverShares,
+                 mail::Answer, mail::Publish, mail::GroupNews, mail::Committed, mail::QueueLoaded,
+                 mail::OldestFound, mail::Reload, mail::Ping, mail::LookAtMemory, mail::Close, mail::Stop>;
 /// Tens of thousands of them may wait for one shard.
 static_assert(sizeof(Envelope) <= 64);
 

@@ -19,14 +19,14 @@ constexpr std::size_t mail_high_mark = 50'000;
 
 }  // namespace
 
-void Shard::publish(const core::MessagePtr& message, TicketId ticket) {
+void Shard::publish(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
     owner_.check();
     const std::size_t before = batch_.size();
     if (message->retain()) retain(message);
-    Passage passage{.message = message, .local_ticket = ticket, .entered_here = true};
+    Passage passage{.message = message, .local_ticket = ticket, .entered_here = true, .origin = origin.get()};
     fan_out(passage);
     if (!groups_.empty()) share_out(passage);
-    close_row(passage);
+    end_passage(passage);
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         if (i == index_) continue;
         if (message->qos() == QoS::at_most_once && peers_[i]->depth() > mail_high_mark) {
@@ -37,7 +37,7 @@ void Shard::publish(const core::MessagePtr& message, TicketId ticket) {
         if (ticket != 0) tickets_.add_waits(ticket, 1);
         outgoing_[i].emplace_back(mail::Deliver{message,
                                                 ticket == 0 ? TicketRef{} : TicketRef{index_, ticket},
-                                                std::exchange(share_orders_[i], {})});
+                                                std::exchange(share_orders_[i], {}), origin});
     }
     if (ticket == 0) return;
     if (batch_.size() > before) hold_until_commit(ticket);
@@ -112,6 +112,7 @@ void Shard::fan_out(Passage& passage) {
         }
         if (!wanted) continue;
         passage.matched = true;
+        if (passage.origin && has_it(s, *passage.origin)) continue;
         if (takes(id, *message)) offer_to(best, identifiers, {}, passage);
     }
 }
@@ -163,6 +164,7 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
         }
         std::get<core::AppendMessage>(batch_[static_cast<std::size_t>(passage.append_index)])
             .targets.push_back(target);
+        if (passage.origin) note_arrival(s, share, row, passage);
         s.last_row = row;
         if (s.lane && s.lane->ack_upstream && passage.local_ticket != 0) {
             tickets_.add_waits(passage.local_ticket, 1);

@@ -58,7 +58,7 @@ void Shard::hand_on(SessionKey from, core::QueueEntry& entry) {
     }
     const bool to_another_shard = any_share_orders();
     if (to_another_shard || passage.matched) counters_.handovers.add();
-    if (from == 0) return send_share_orders(entry.message, 0);
+    if (from == 0) return send_share_orders(entry.message, 0, {});
     if (!to_another_shard) {
         batch_.emplace_back(core::SettleMessage{from, entry.row});
         return;
@@ -68,7 +68,7 @@ void Shard::hand_on(SessionKey from, core::QueueEntry& entry) {
     errands_.emplace(cookie, HandedRow{from, entry.row});
     ++leaving_[from].waits;
     const TicketId ticket = tickets_.open(*this, cookie);
-    send_share_orders(entry.message, ticket);
+    send_share_orders(entry.message, ticket, {});
     tickets_.answer(ticket, wire::ReasonCode::success, false);
 }
 

@@ -123,6 +123,7 @@ void Shard::restore(const store::RecoveredSession& recovered) {
         s.subscriptions.emplace(saved.filter, saved.options);
         count_subscription(saved.filter, true);
     }
+    restore_arrivals(s, recovered);
     if (record.will) s.will = AdmittedWill{record.will->message, record.will->delay_s};
     if (record.client_id.starts_with(bridge_session_prefix)) return;
     // Whoever was connected when the process ended has lost the connection now, with all that follows from

@@ -141,10 +141,19 @@ void Shard::open_mail(mail::Note& letter) {
 
 void Shard::open_mail(mail::Deliver& letter) {
     const std::size_t before = batch_.size();
-    Passage passage{.message = letter.message};
-    if (!letter.shares_only) fan_out(passage);
+    Passage passage{.message = letter.message, .origin = letter.origin.get()};
+    fan_out(passage);
+    finish_delivery(letter, passage, before);
+}
+
+void Shard::open_mail(mail::DeliverShares& letter) {
+    Passage passage{.message = letter.message, .origin = letter.origin.get()};
+    finish_delivery(letter, passage, batch_.size());
+}
+
+void Shard::finish_delivery(mail::Deliver& letter, Passage& passage, std::size_t before) {
     if (!letter.shares.empty()) accept_shares(letter, passage);
-    close_row(passage);
+    end_passage(passage);
     if (!letter.shares.empty() && any_share_orders()) return pass_on(letter, passage, batch_.size() > before);
     if (!letter.ticket) return;
     const auto answer = [this, ref = letter.ticket, worst = passage.worst, matched = passage.matched] {

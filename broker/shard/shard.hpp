@@ -21,6 +21,7 @@
 #include "core/shared_groups.hpp"
 #include "core/topic_tree.hpp"
 #include "shard/counters.hpp"
+#include "shard/errand.hpp"
 #include "shard/limits.hpp"
 #include "shard/mailbox.hpp"
 #include "shard/memory_watch.hpp"
@@ -125,7 +126,22 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
 
     /// The way of every message: retained, local sessions, other shards. `ticket` (or 0) gets a
     /// wait for each part that is not done at once; its own wait is the caller's.
-    void publish(const core::MessagePtr& message, TicketId ticket);
+    void publish(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin = {});
+    // once.cpp: QoS 2 messages of persistent sessions
+    /// For publish(); `dup` as in the packet. Null: nothing of the message can be on disk without its id.
+    OriginPtr origin_of(core::SubscriberId id, wire::PacketId packet_id, const core::Message& message,
+                        bool dup);
+    /// All shards have made it durable: in this turn's batch. False: it was recorded.
+    bool record_inbound(core::SubscriberId id, wire::PacketId packet_id);
+    /// From before a restart, until the client has repeated the message.
+    bool has_arrivals(core::SubscriberId id, wire::PacketId packet_id) const;
+    /// The id is free again: in this turn's batch, which must be durable before the client hears it.
+    void forget_arrivals(core::SubscriberId id, wire::PacketId packet_id);
+    /// The connection goes before the ticket is answered: the session waits for the answer.
+    void leave_open(core::SubscriberId id, wire::PacketId packet_id, TicketId ticket);
+    bool is_open(core::SubscriberId id, wire::PacketId packet_id) const;
+    /// A new connection waits in its place.
+    HalfReceived::Open take_open(core::SubscriberId id, wire::PacketId packet_id);
     /// True when the subscription is new. `filter` is valid.
     bool subscribe(core::SubscriberId id, std::string_view filter, const core::SubscriptionOptions& options);
     bool unsubscribe(core::SubscriberId id, std::string_view filter);
@@ -159,23 +175,6 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
         core::SubscriberId id;
         core::SubscriptionOptions options;
     };
-    /// A message on its way through this shard.
-    struct Passage {
-        const core::MessagePtr& message;
-        TicketId local_ticket = 0;  ///< of a publisher on this shard
-        bool entered_here = false;
-        wire::ReasonCode worst = wire::ReasonCode::success;
-        bool matched = false;
-        std::ptrdiff_t append_index = -1;  ///< in batch_: its row, while receivers may be added to it
-    };
-    /// A session that has ended, while others get what it leaves of its shared subscriptions.
-    struct Leaving {
-        core::RowId after = 0;               ///< what is up to here has been given away
-        std::vector<core::RowId> in_flight;  ///< of what is behind, sorted
-        std::uint32_t foreign_loads = 0;     ///< answers to come that the session itself had asked for
-        std::uint32_t waits = 0;             ///< messages that other shards have not answered yet
-        bool exhausted = true;               ///< nothing is behind any more
-    };
     struct HeldReader {
         core::SubscriberId id;
         std::uint32_t generation;
@@ -197,6 +196,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void open_mail(mail::RemoveLink& letter);
     void open_mail(mail::Note& letter);
     void open_mail(mail::Deliver& letter);
+    void open_mail(mail::DeliverShares& letter);
     void open_mail(mail::Answer& letter);
     void open_mail(mail::Publish& letter);
     void open_mail(mail::GroupNews& letter);
@@ -251,6 +251,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
 
     /// No more receivers for its row; the next one gets another.
     void close_row(Passage& passage);
+    void end_passage(Passage& passage);
+    void finish_delivery(mail::Deliver& letter, Passage& passage, std::size_t batch_before);
     void retain(const core::MessagePtr& message);
     /// Who waited for what this step settled is told, soon.
     void take_upstream_waits(Slot& slot, const core::Effects& effects);
@@ -275,10 +277,17 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     bool give_to_member(const core::Share& share, Passage& passage);
     void accept_shares(mail::Deliver& letter, Passage& passage);
     bool any_share_orders() const;
-    void send_share_orders(const core::MessagePtr& message, TicketId ticket);
+    void send_share_orders(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin);
     /// Passes on what this shard had nobody for; the ticket (or none) is answered when they all have it.
     void pass_on(const mail::Deliver& letter, const Passage& passage, bool wrote_ledger);
     void on_ticket(std::uint64_t cookie, const TicketAnswer& answer) override;
+
+    // once.cpp
+    /// Of a message with an origin: whether it is left out of a repetition.
+    static bool has_it(const Slot& slot, const Origin& origin);
+    void note_arrival(const Slot& slot, const core::Share& share, core::RowId row, Passage& passage);
+    static void restore_arrivals(Slot& slot, const store::RecoveredSession& recovered);
+    void on_left_open(const OpenPublish& publish, const TicketAnswer& answer);
 
     // handover.cpp: what an ended session leaves to other members
     void end_queue(core::SubscriberId id);
@@ -339,12 +348,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     core::SharedGroups groups_;
     std::vector<std::vector<mail::ShareOrder>> share_orders_;  ///< by shard; of the message at hand
     std::vector<core::SharedGroups::GroupId> group_matches_;
-    /// What our own tickets are about: mail of other shards that was passed on, and rows of ended sessions.
-    struct HandedRow {
-        core::SessionKey session = 0;
-        core::RowId row = 0;
-    };
-    std::unordered_map<std::uint64_t, std::variant<TicketRef, HandedRow>> errands_;
+    std::unordered_map<std::uint64_t, Errand> errands_;  ///< by the cookies of our own tickets
     std::uint64_t errand_counter_ = 0;
     std::unordered_map<core::SessionKey, Leaving> leaving_;
     std::vector<core::SessionKey> leaving_loads_;

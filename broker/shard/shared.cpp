@@ -79,8 +79,14 @@ void Shard::share_out(Passage& passage) {
     group_matches_.clear();
     groups_.match(passage.message->topic(),
                   [this](SharedGroups::GroupId group) { group_matches_.push_back(group); });
-    for (const SharedGroups::GroupId group : group_matches_)
-        place_share({.share = groups_.share_of(group)}, passage);
+    for (const SharedGroups::GroupId group : group_matches_) {
+        const core::Share& share = groups_.share_of(group);
+        if (passage.origin && passage.origin->reached(share.view())) {
+            passage.matched = true;
+        } else {
+            place_share({.share = share}, passage);
+        }
+    }
 }
 
 void Shard::place_share(mail::ShareOrder order, Passage& passage) {
@@ -126,23 +132,23 @@ bool Shard::any_share_orders() const {
                        [](const auto& orders) { return !orders.empty(); });
 }
 
-void Shard::send_share_orders(const core::MessagePtr& message, TicketId ticket) {
+void Shard::send_share_orders(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         if (share_orders_[i].empty()) continue;
         if (ticket != 0) tickets_.add_waits(ticket, 1);
-        outgoing_[i].emplace_back(mail::Deliver{message,
-                                                ticket == 0 ? TicketRef{} : TicketRef{index_, ticket},
-                                                std::exchange(share_orders_[i], {}), true});
+        outgoing_[i].emplace_back(
+            mail::DeliverShares{{message, ticket == 0 ? TicketRef{} : TicketRef{index_, ticket},
+                                 std::exchange(share_orders_[i], {}), origin}});
     }
 }
 
 void Shard::pass_on(const mail::Deliver& letter, const Passage& passage, bool wrote_ledger) {
-    if (!letter.ticket) return send_share_orders(letter.message, 0);
+    if (!letter.ticket) return send_share_orders(letter.message, 0, letter.origin);
     const std::uint64_t cookie = ++errand_counter_;
     errands_.emplace(cookie, letter.ticket);
     const TicketId ticket = tickets_.open(*this, cookie);
     if (wrote_ledger) hold_until_commit(ticket);
-    send_share_orders(letter.message, ticket);
+    send_share_orders(letter.message, ticket, letter.origin);
     tickets_.answer(ticket, passage.worst, passage.matched);
 }
 
@@ -150,6 +156,7 @@ void Shard::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
     const auto errand = errands_.extract(cookie).mapped();
     if (const auto* handed = std::get_if<HandedRow>(&errand))
         return on_handed_on(handed->session, handed->row);
+    if (const auto* open = std::get_if<OpenPublish>(&errand)) return on_left_open(*open, answer);
     const TicketRef& ref = std::get<TicketRef>(errand);
     outgoing_[ref.shard].emplace_back(mail::Answer{ref.ticket, answer.code, answer.matched});
 }

@@ -9,6 +9,7 @@
 
 #include "core/session.hpp"
 #include "shard/inlet.hpp"
+#include "shard/passage.hpp"
 #include "shard/ticket_table.hpp"
 
 namespace sluice::shard {
@@ -42,6 +43,20 @@ struct RetainedRun {
     bool posted = false;  ///< the next portion comes by itself
 };
 
+/// QoS 2 messages of a client for which something has been done, while their packet ids are not recorded.
+struct HalfReceived {
+    /// Their connection went while other shards worked on them. The answer is the session's: it records the
+    /// id, also when nobody is there.
+    struct Open {
+        TicketId ticket = 0;  ///< 0: they have been refused
+        std::uint64_t cookie = 0;
+        wire::ReasonCode code = wire::ReasonCode::success;
+    };
+    std::unordered_map<wire::PacketId, Open> open;
+    /// From before a restart: who has them already.
+    std::unordered_map<wire::PacketId, OriginPtr> arrived;
+};
+
 struct Slot {
     std::unique_ptr<core::Session> session;  ///< none: the slot is free
     std::unique_ptr<Link> link;              ///< none: nobody is connected
@@ -53,10 +68,11 @@ struct Slot {
     std::optional<WallTime> disconnected_at;
     std::map<std::string, core::SubscriptionOptions, std::less<>> subscriptions;
     std::unique_ptr<LaneSlot> lane;
-    std::unique_ptr<RetainedRun> retained;  ///< none: they all have left
-    std::uint32_t shares = 0;               ///< shared subscriptions among them
-    core::RowId last_row = 0;               ///< the newest one that it was a receiver of
-    std::uint32_t gated = 0;                ///< runs of sends to this link that wait for a commit
+    std::unique_ptr<RetainedRun> retained;        ///< none: they all have left
+    std::unique_ptr<HalfReceived> half_received;  ///< none: all has been recorded, or refused
+    std::uint32_t shares = 0;                     ///< shared subscriptions among them
+    core::RowId last_row = 0;                     ///< the newest one that it was a receiver of
+    std::uint32_t gated = 0;                      ///< runs of sends to this link that wait for a commit
     bool progress_dirty = false;
     bool link_dirty = false;
 };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/check.hpp"
 #include "wire/reason_code.hpp"
 
 namespace sluice::shard {
@@ -63,6 +64,13 @@ class TicketTable {
         const TicketAnswer result = entry->answer;
         close(id);
         if (owner) owner->on_ticket(cookie, result);
+    }
+    /// Somebody else hears the answer.
+    void hand_over(TicketId id, TicketOwner& owner, std::uint64_t cookie) {
+        Entry* entry = find(id);
+        CHECK(entry);
+        entry->owner = &owner;
+        entry->cookie = cookie;
     }
     /// The owner is gone; later answers find nobody.
     void cancel(TicketId id) {

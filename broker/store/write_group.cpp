@@ -86,6 +86,7 @@ class Merger {
     }
 
     void operator()(const core::RetainedUpTo& e) { group_.retained_gate.forget_up_to(e.sequence); }
+
     // The publisher's session may have ended while others worked on its message.
     void operator()(core::NoteArrival& e) {
         if (!ledger_.has_session(e.publisher)) return;

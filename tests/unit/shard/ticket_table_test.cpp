@@ -16,6 +16,20 @@ struct Owner final : TicketOwner {
     TicketAnswer last;
 };
 
+TEST(TicketTable, WhoTakesItOverHearsTheAnswer) {
+    TicketTable table;
+    Owner first, second;
+    const TicketId id = table.open(first, 1);
+    table.add_waits(id, 1);
+    table.answer(id, wire::ReasonCode::success, false);
+    table.hand_over(id, second, 2);
+    table.answer(id, wire::ReasonCode::success, true);
+    EXPECT_EQ(first.calls, 0);
+    EXPECT_EQ(second.calls, 1);
+    EXPECT_EQ(second.last_cookie, 2U);
+    EXPECT_TRUE(second.last.matched);
+}
+
 TEST(TicketTable, AnswersOnceWhenEveryWaitIsOver) {
     TicketTable table;
     Owner owner;

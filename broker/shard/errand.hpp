@@ -1,0 +1,32 @@
+#pragma once
+/// Errands: what a shard's own tickets are about.
+#include <variant>
+#include <vector>
+
+#include "shard/envelope.hpp"
+
+namespace sluice::shard {
+
+/// A row of an ended session that goes to another shard.
+struct HandedRow {
+    core::SessionKey session = 0;
+    core::RowId row = 0;
+};
+/// A QoS 2 message whose connection went before all shards had answered.
+struct OpenPublish {
+    core::SessionKey publisher = 0;
+    wire::PacketId packet_id = 0;
+};
+/// Besides these, mail of another shard that was passed on.
+using Errand = std::variant<TicketRef, HandedRow, OpenPublish>;
+
+/// A session that has ended, while others get what it leaves of its shared subscriptions.
+struct Leaving {
+    core::RowId after = 0;               ///< what is up to here has been given away
+    std::vector<core::RowId> in_flight;  ///< of what is behind, sorted
+    std::uint32_t foreign_loads = 0;     ///< answers to come that the session itself had asked for
+    std::uint32_t waits = 0;             ///< messages that other shards have not answered yet
+    bool exhausted = true;               ///< nothing is behind any more
+};
+
+}  // namespace sluice::shard
