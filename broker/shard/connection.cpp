@@ -299,6 +299,9 @@ Connection::Step Connection::handle(const wire::Frame& frame) {
 }
 
 Connection::Step Connection::handle_pingreq() {
+    // Clients ask in order to know that they have had everything.
+    shard_.catch_up_with_mail();
+    if (gone_) return {};
     ByteBuffer& out = scratch();
     wire::encode_pingresp(out);  // [MQTT-3.12.4-1]
     write(out);

@@ -25,6 +25,8 @@ const char* why_no_filter(ReasonCode code) {
 Connection::Step Connection::handle_subscribe(const wire::Frame& frame) {
     const auto packet = wire::decode_subscribe(version_, frame.body);
     if (!packet) return Err{packet.error()};
+    shard_.catch_up_with_mail();
+    if (gone_) return {};
     const auto& identifiers = packet->properties.subscription_identifiers;
     const std::uint64_t cookie = push_ack(PacketType::suback, packet->packet_id);
     ack_at(cookie).work = std::make_unique<SubscribeWork>();
@@ -76,6 +78,8 @@ ReasonCode Connection::subscribe_one(const wire::SubscribeEntry& entry, std::uin
 Connection::Step Connection::handle_unsubscribe(const wire::Frame& frame) {
     const auto packet = wire::decode_unsubscribe(version_, frame.body);
     if (!packet) return Err{packet.error()};
+    shard_.catch_up_with_mail();
+    if (gone_) return {};
     const std::uint64_t cookie = push_ack(PacketType::unsuback, packet->packet_id);
     ack_at(cookie).work = std::make_unique<SubscribeWork>();
     SubscribeWork& work = *ack_at(cookie).work;

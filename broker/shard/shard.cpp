@@ -75,24 +75,44 @@ void Shard::post_stop() {
     mailbox_.post(mail::Stop{});
 }
 
+bool Shard::open_letters(std::size_t most) {
+    struct Opening {
+        bool& flag;
+        explicit Opening(bool& its) : flag(its) { flag = true; }
+        ~Opening() { flag = false; }
+    };
+    const Opening opening(opening_letters_);
+    const std::size_t end = letters_opened_ + std::min(letters_.size() - letters_opened_, most);
+    while (letters_opened_ < end)
+        std::visit([this](auto& letter) { open_mail(letter); }, letters_[letters_opened_++]);
+    if (end != letters_.size()) return false;
+    letters_.clear();
+    letters_opened_ = 0;
+    // What a burst needed is not kept for the next one.
+    if (letters_.capacity() > letters_kept_max) letters_.shrink_to_fit();
+    return true;
+}
+
 void Shard::take_mail() {
     const bool fresh = letters_.empty();
     if (fresh) mailbox_.take(letters_);
-    const std::size_t end = std::min(letters_.size(), letters_opened_ + letters_per_turn);
-    while (letters_opened_ < end)
-        std::visit([this](auto& letter) { open_mail(letter); }, letters_[letters_opened_++]);
-    const bool done = end == letters_.size();
-    if (done) {
-        letters_.clear();
-        letters_opened_ = 0;
-        // What a burst needed is not kept for the next one.
-        if (letters_.capacity() > letters_kept_max) letters_.shrink_to_fit();
-    }
+    const bool done = open_letters(letters_per_turn);
     // Mail that came since the box was emptied has woken us, or will.
     if (done && (fresh || mailbox_.depth() == 0)) return;
     // After a stall there may be very many; sockets and the store have their turn in between.
     turn_full_ = true;
     boost::asio::post(context_, [this] { take_mail(); });
+}
+
+void Shard::catch_up_with_mail() {
+    if (is_only_shard() || opening_letters_) return;
+    open_letters(SIZE_MAX);  // what a turn has left over
+    mailbox_.take(letters_);
+    open_letters(SIZE_MAX);
+}
+
+void Shard::post_outgoing() {
+    for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i]->post_all(outgoing_[i]);
 }
 
 void Shard::open_mail(mail::Admit& letter) {
@@ -286,10 +306,13 @@ void Shard::end_turn() {
         // round, not to nobody.
         give_due_answers();
         post_ledger();
+        // Before the bytes: whoever reads an answer may tell another client, and what that one asks of its
+        // shard must not overtake what this one did.
+        post_outgoing();
         flush_links();
     }
     if (groups_.has_news()) announce_groups(0);
-    for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i]->post_all(outgoing_[i]);
+    post_outgoing();
     if (closed_) std::exchange(closed_, nullptr)->count_down();
     graveyard_.clear();
     counters_.turns.add();

@@ -111,6 +111,10 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     // For connections; on the shard's thread.
     const Limits& limits() const { return parts_.limits; }
     bool is_only_shard() const { return peers_.size() == 1; }
+    /// Opens all mail that has come. What another shard sent before a client asked takes effect before the
+    /// answer: a new subscription gets no live copy of what was published before it, nor a retained message
+    /// twice. Mail may end any connection, the caller's too. Does nothing from within mail.
+    void catch_up_with_mail();
     Counters& counters() { return counters_; }
     boost::asio::io_context& context() { return context_; }
     TicketTable& tickets() { return tickets_; }
@@ -191,6 +195,9 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
 
     // shard.cpp: the loop, mail and time
     void take_mail();
+    /// Up to so many of the letters that were taken out of the box; true when none is left.
+    bool open_letters(std::size_t most);
+    void post_outgoing();
     void open_mail(mail::Admit& letter);
     void open_mail(mail::AddLink& letter);
     void open_mail(mail::RemoveLink& letter);
@@ -335,7 +342,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     Mailbox mailbox_;
     std::vector<Envelope> letters_;
     std::size_t letters_opened_ = 0;  ///< of letters_
-    std::vector<Mailbox*> peers_;     ///< by shard; our own included
+    bool opening_letters_ = false;
+    std::vector<Mailbox*> peers_;  ///< by shard; our own included
     OwnerThread owner_;
     Counters counters_;
 

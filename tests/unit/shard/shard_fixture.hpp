@@ -208,6 +208,11 @@ class Peer {
         }
         return bytes == 0;
     }
+    /// Whether something has come that was not taken yet.
+    bool has_input() const {
+        pollfd poll_fd{fd_, POLLIN, 0};
+        return ::poll(&poll_fd, 1, 0) > 0;
+    }
     /// The next PUBLISH, acknowledged when it asks for it.
     bool next_message() {
         wire::PacketId id = 0;
