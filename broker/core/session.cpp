@@ -15,7 +15,7 @@ constexpr std::uint64_t packet_id_cycle = 65535;  // ids 1 to 65535 [MQTT-2.2.1-
 }  // namespace
 
 void Session::attach(std::uint16_t send_quota_max, Now now, Effects& effects) {
-    attached_ = true;
+    attached_ = nothing_answered_ = true;
     send_quota_max_ = std::max<std::uint16_t>(send_quota_max, 1);
     if (!all_inflight_loaded()) {
         resend_after_load_ = true;
@@ -93,7 +93,7 @@ void Session::resend_inflight(Effects& effects) {
             ++held_;
         } else if (inflight.state == State::published) {
             ++sent;
-            send_publish(inflight, true, effects);
+            send_publish(inflight, true, Waits::no, effects);
         } else {
             effects.sends.push_back(
                 {.kind = Send::Kind::pubrel, .after_commit = false, .packet_id = inflight.packet_id()});
@@ -107,25 +107,23 @@ void Session::resend_held(Effects& effects) {
         if (held_ == 0 || inflight_live_ - held_ >= send_quota_max_) return;
         if (!inflight_[i].held) continue;
         unhold(inflight_[i]);
-        send_publish(inflight_[i], true, effects);
+        send_publish(inflight_[i], true, Waits::no, effects);
     }
 }
 
-void Session::send_publish(Inflight& inflight, bool dup, Effects& effects) {
+void Session::send_publish(Inflight& inflight, bool dup, Waits waits, Effects& effects) {
     const QueueEntry& entry = inflight.entry;
-    effects.sends.push_back({.kind = Send::Kind::publish,
-                             .qos = entry.qos,
-                             .retain = entry.retain,
-                             .dup = dup,
-                             // QoS 1 does not wait: what is sent when it is offered is recorded in the commit
-                             // of its row; what waited in the store, in the next one. Killed in between, the
-                             // latter comes again without DUP, as if it had never been sent.
-                             // A repetition is on disk already, and must not leave behind the QoS 1 messages
-                             // that were sent after it [MQTT-4.6.0-1].
-                             .after_commit = durable() && entry.qos == QoS::exactly_once && !dup,
-                             .packet_id = inflight.packet_id(),
-                             .message = entry.message,
-                             .subscription_identifiers = entry.subscription_identifiers});
+    effects.sends.push_back(
+        {.kind = Send::Kind::publish,
+         .qos = entry.qos,
+         .retain = entry.retain,
+         .dup = dup,
+         // A repetition is on disk already, and must not leave behind the QoS 1 messages
+         // that were sent after it [MQTT-4.6.0-1].
+         .after_commit = durable() && !dup && (entry.qos == QoS::exactly_once || waits == Waits::for_record),
+         .packet_id = inflight.packet_id(),
+         .message = entry.message,
+         .subscription_identifiers = entry.subscription_identifiers});
 }
 
 Session::Offered Session::offer(QueueEntry entry, Effects& effects, MemoryRoom room) {
@@ -152,12 +150,12 @@ Session::Offered Session::offer(QueueEntry entry, Effects& effects, MemoryRoom r
     } else {
         // Its delivery begins at once, so that even an expiry interval of 0 has not passed [MQTT-3.3.2-5].
         if (entry.row != 0) newest_row_in_memory_ = entry.row;
-        start_sending(std::move(entry), effects);
+        start_sending(std::move(entry), Waits::no, effects);
     }
     return Offered::sent;
 }
 
-void Session::start_sending(QueueEntry entry, Effects& effects) {
+void Session::start_sending(QueueEntry entry, Waits waits, Effects& effects) {
     Inflight inflight;
     inflight.entry = std::move(entry);
     inflight.sequence = last_sequence_ = next_sequence();
@@ -165,7 +163,7 @@ void Session::start_sending(QueueEntry entry, Effects& effects) {
     inflight_bytes_ += bytes_of(inflight.entry);
     ++inflight_live_;
     inflight_.push_back(std::move(inflight));
-    send_publish(inflight_.back(), false, effects);
+    send_publish(inflight_.back(), false, waits, effects);
     effects.progress_changed |= durable();
 }
 
@@ -176,7 +174,9 @@ void Session::send_waiting(Now now, Effects& effects) {
         queue_.pop_front();
         queue_bytes_ -= bytes_of(entry);
         if (drop_if_stale(entry, now, effects)) continue;
-        start_sending(std::move(entry), effects);
+        // A client that comes back for what waited, and a broker that is killed then: it must find DUP the
+        // next time [MQTT-3.3.1-1]. Later ones do not wait, or a queue would drain by one window a commit.
+        start_sending(std::move(entry), nothing_answered_ ? Waits::for_record : Waits::no, effects);
     }
     want_load_if_low(effects);
 }
@@ -295,6 +295,7 @@ Result<void, ReasonCode> Session::on_puback(PacketId id, Now now, Effects& effec
     Inflight* inflight = find_inflight(id);
     if (!inflight || inflight->entry.qos != QoS::at_least_once)
         return Err{ReasonCode::packet_identifier_not_found};
+    nothing_answered_ = false;
     finish(*inflight, now, effects);
     return {};
 }
@@ -311,6 +312,7 @@ Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now no
         }
         return Err{ReasonCode::packet_identifier_not_found};
     }
+    nothing_answered_ = false;
     if (wire::is_error(code)) {
         effects.drops.push_back({DropReason::refused_by_receiver, inflight->entry.row});
         finish(*inflight, now, effects);
@@ -334,6 +336,7 @@ Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now no
 Result<void, ReasonCode> Session::on_pubcomp(PacketId id, Now now, Effects& effects) {
     Inflight* inflight = find_inflight(id);
     if (!inflight || inflight->state != State::released) return Err{ReasonCode::packet_identifier_not_found};
+    nothing_answered_ = false;
     finish(*inflight, now, effects);
     return {};
 }

@@ -158,8 +158,11 @@ class Session {
     };
 
     void send_waiting(Now now, Effects& effects);
-    void start_sending(QueueEntry entry, Effects& effects);
-    void send_publish(Inflight& inflight, bool dup, Effects& effects);
+    /// Who was on disk before its delivery begins waits there for the record of it; whoever comes with that
+    /// record in one commit need not.
+    enum class Waits : std::uint8_t { no, for_record };
+    void start_sending(QueueEntry entry, Waits waits, Effects& effects);
+    void send_publish(Inflight& inflight, bool dup, Waits waits, Effects& effects);
     void resend_inflight(Effects& effects);
     void resend_held(Effects& effects);
     std::vector<std::size_t> inflight_as_sent() const;
@@ -195,6 +198,7 @@ class Session {
     SessionKey key_;
     QueueBounds bounds_;
     bool attached_ = false;
+    bool nothing_answered_ = true;  ///< since attach()
     bool loading_ = false;
     bool resend_after_load_ =
         false;  ///< attached after a restart: the messages in flight are still in the store

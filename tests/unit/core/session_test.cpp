@@ -318,5 +318,27 @@ TEST_F(SessionTest, WhatCannotBeSentCountsAsDone_MQTT_3_1_2_25) {
     EXPECT_EQ(take(), (Texts{"small:2"}));
 }
 
+TEST_F(SessionTest, WhatWaitedForTheClientIsRecordedBeforeItIsSent_MQTT_3_3_1_1) {
+    Session session(7, {});
+    for (const char* p : {"a", "b", "c", "d"}) offer(session, p);
+    session.attach(2, at(0), effects_);
+    for (const Send& send : effects_.sends) EXPECT_TRUE(send.after_commit) << text(send);
+    EXPECT_EQ(take(), (Texts{"a:1", "b:2"}));
+    // From its first answer on the queue drains as fast as the client takes it.
+    ASSERT_TRUE(session.on_puback(1, at(0), effects_).ok());
+    for (const Send& send : effects_.sends) EXPECT_FALSE(send.after_commit) << text(send);
+    EXPECT_EQ(take(), (Texts{"c:3"}));
+    session.detach();
+    session.attach(10, at(0), effects_);
+    ASSERT_EQ(effects_.sends.size(), 3U);
+    EXPECT_FALSE(effects_.sends[0].after_commit);
+    EXPECT_FALSE(effects_.sends[1].after_commit);
+    EXPECT_TRUE(effects_.sends[2].after_commit);
+    EXPECT_EQ(take(), (Texts{"b:2d", "c:3d", "d:4"}));
+    // One that comes now is in the same commit as its record.
+    offer(session, "e");
+    EXPECT_FALSE(effects_.sends[0].after_commit);
+}
+
 }  // namespace
 }  // namespace sluice::core
