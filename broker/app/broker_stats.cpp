@@ -142,7 +142,7 @@ void add_store(Samples& out, const store::StoreStats& s) {
             s.in_trouble ? 1 : 0);
 }
 
-void add_lobby(Samples& out, const listener::Lobby& lobby) {
+void add_lobby(Samples& out, const listener::Lobby& lobby, const ShardSet& shards) {
     out.add("sluice_accepted_total", "Connections accepted by the listeners.", MetricKind::counter,
             static_cast<double>(lobby.stats.accepted()));
     out.add("sluice_newcomers", "Connections that have not been let in yet.", MetricKind::gauge,
@@ -156,6 +156,10 @@ void add_lobby(Samples& out, const listener::Lobby& lobby) {
                 MetricKind::counter, static_cast<double>(lobby.stats.turned_away(why)),
                 fmt::format("reason=\"{}\"", listener::name_of(why)));
     }
+    std::uint64_t full = 0;  // limits.connections_max, which the shards count
+    for (std::size_t i = 0; i < shards.size(); ++i) full += shards.counters(i).connections_refused.get();
+    out.add("sluice_turned_away_total", "Connections that were not let in, by reason.", MetricKind::counter,
+            static_cast<double>(full), "reason=\"connections_full\"");
 }
 
 }  // namespace
@@ -163,7 +167,7 @@ void add_lobby(Samples& out, const listener::Lobby& lobby) {
 std::vector<MetricSample> BrokerStats::metrics() const {
     Samples out;
     add_shards(out, shards_);
-    if (lobby_) add_lobby(out, *lobby_);
+    if (lobby_) add_lobby(out, *lobby_, shards_);
     out.add("sluice_retained_messages", "Retained messages.", MetricKind::gauge,
             static_cast<double>(retained_.size()));
     out.add("sluice_memory_message_bytes", "Bytes of messages held in memory.", MetricKind::gauge,

@@ -19,7 +19,9 @@ Everything that may stand in the settings file, `/etc/sluice/sluice.toml`. This 
 - A **secret** is the text itself, `"file:PATH"` for the content of a file (without the line end at its end), or
   `"env:NAME"` for an environment variable. It is read at start and never printed.
 - *Reload* says whether `systemctl reload sluice` (SIGHUP) applies a change without dropping clients; the others
-  need a restart.
+  need a restart, and a reload that finds one of them changed says so in the log. What a client was told or
+  granted when it connected stays its own until it connects again: `packet_bytes_max`, `receive_maximum`,
+  `inflight_max`, topic aliases, keep-alive, session expiry, the TLS certificate.
 )";
 
 std::string default_of(const SettingRow& row) {

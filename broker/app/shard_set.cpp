@@ -40,12 +40,6 @@ shard::Inlet& ShardSet::home_of(std::string_view client_id) {
     return *shards_[home_index(client_id)];
 }
 
-std::size_t ShardSet::connections() const {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < shards_.size(); ++i) sum += counters(i).connections.get();
-    return sum;
-}
-
 void ShardSet::restore(const store::Recovered& recovered) {
     for (const auto& shard : shards_) shard->set_used(recovered.session_key_max, recovered.row_max);
     for (const store::RecoveredSession& session : recovered.sessions) {

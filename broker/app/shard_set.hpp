@@ -29,7 +29,6 @@ class ShardSet final : public shard::InletSet, public store::StoreEvents {
     shard::Inlet& home_of(std::string_view client_id) override;
     std::size_t size() const override { return shards_.size(); }
     shard::Inlet& at(std::size_t index) override { return *shards_[index]; }
-    std::size_t connections() const override;
 
     // store::StoreEvents; the store's thread
     void on_committed(store::ShardIndex shard, store::TurnNumber turn) override;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "app/memory_budget.hpp"
+#include "app/reload_changes.hpp"
 #include "base/log.hpp"
 
 namespace sluice::app {
@@ -94,10 +95,7 @@ Result<void, std::string> Wiring::open_store() {
         const auto kept = decoy_secret_->keep_in(config_.data_dir + "/auth.secret");
         if (!kept) log::warn("auth: " + kept.error());
     }
-    retained_ = std::make_unique<core::RetainedIndex>(
-        config_.limits.retained_messages_max +
-            (config_.sys_interval.count() > 0 ? SysTopics::topic_count : 0),
-        static_cast<std::uint32_t>(shard_count()));
+    retained_ = std::make_unique<core::RetainedIndex>(retained_max(), static_cast<std::uint32_t>(shard_count()));
     // A limit that was lowered since takes nothing away that was promised to be kept.
     for (const core::MessagePtr& message : recovered_.retained) retained_->keep(message);
     if (recovered_.retained.size() > config_.limits.retained_messages_max) {
@@ -112,6 +110,11 @@ Result<void, std::string> Wiring::open_store() {
     log::info(fmt::format("store: {} sessions, {} waiting messages, {} retained", recovered_.sessions.size(),
                           waiting, recovered_.retained.size()));
     return {};
+}
+
+std::size_t Wiring::retained_max() const {
+    return config_.limits.retained_messages_max +
+           (config_.sys_interval.count() > 0 ? SysTopics::topic_count : 0);
 }
 
 Result<void, std::string> Wiring::make_bridges() {
@@ -182,17 +185,16 @@ void Wiring::reload(Config config) {
     }
     std::erase_if(retired_authenticators_, [](const auto& retired) { return retired.expired(); });
     if (authenticator_ != old_authenticator) retired_authenticators_.push_back(old_authenticator);
-    const bool same_doors = config.listeners == config_.listeners;
-    if (!same_doors) log::warn("reload: a changed [[listener]] takes effect at the next restart");
-    if (config.data_dir != config_.data_dir || config.threads != config_.threads ||
-        config.sys_interval != config_.sys_interval || config.durability.mode != config_.durability.mode ||
-        config.durability.window != config_.durability.window) {
-        log::warn("reload: changed [broker] and [durability] keys take effect at the next restart");
-    }
+    const auto waiting = settings_for_restart(config_, config, modules_);
+    if (!waiting.empty())
+        log::warn(fmt::format("reload: these changes take effect at the next restart: {}",
+                              fmt::join(waiting, ", ")));
     config_.limits = config.limits;
     if (!config_.limits.memory_max) config_.limits.memory_max = default_memory_max();
     stats_->set_memory_max(*config_.limits.memory_max);
     config_.auth = config.auth;
+    retained_->set_messages_max(retained_max());
+    take_listener_settings(config_.listeners, config.listeners);
     for (const std::string& problem : listeners_->reload(doorkeeping(), config_.listeners)) {
         log::error(fmt::format("reload: {}; the old certificate stays in force", problem));
     }

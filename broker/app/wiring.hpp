@@ -48,6 +48,7 @@ class Wiring {
     Result<void, std::string> open_doors();
     Result<void, std::string> start_admin();
     listener::Doorkeeping doorkeeping() const;
+    std::size_t retained_max() const;
     std::vector<core::MessagePtr> sys_messages();
     std::size_t shard_count() const;
 

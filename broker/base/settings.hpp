@@ -34,19 +34,29 @@ enum class SettingKind : std::uint8_t {
 /// list.
 using SettingValue = std::variant<bool, std::int64_t, std::string, std::vector<std::string>>;
 
+/// The member that a row is about; the structs behind the pointers are of the row's own type.
+struct SettingMember {
+    void (*assign)(void* settings, const SettingValue& value);
+    bool (*same)(const void* a, const void* b);
+    constexpr void operator()(void* settings, const SettingValue& value) const { assign(settings, value); }
+};
+
 struct SettingRow {
     std::string_view key;
     SettingKind kind;
     std::string_view
         default_text;  ///< for the manual; the struct's initialiser is what counts, a test compares the two
     std::string_view doc;  ///< one or two sentences with the unit
-    void (*assign)(void* settings, const SettingValue& value);
+    SettingMember assign;
     std::int64_t minimum = 0;  ///< integer, size (bytes), duration (ms); inclusive
     std::int64_t maximum = std::numeric_limits<std::int64_t>::max();
     std::span<const std::string_view> choices = {};
     bool reloadable = false;  ///< true when SIGHUP applies it without dropping clients
     bool required = false;
     std::int64_t step = 1;  ///< duration: the value must be a whole multiple; 1000 where seconds are kept
+
+    /// Whether two structs agree in what the row is about.
+    bool same(const void* a, const void* b) const { return assign.same(a, b); }
 };
 
 namespace detail {
@@ -65,16 +75,11 @@ template <class T>
 struct Unwrap<std::optional<T>> {
     using Type = T;
 };
-}  // namespace detail
 
-/// The `assign` of a row for a member: `bind_setting<&Limits::packet_bytes_max>`. Members may be bool,
-/// integers, enums (row kind `choice`, enumerators in the order of `choices`), std::chrono durations,
-/// std::string, vectors of strings, or optionals of these. A row whose bounds or step let through what the
-/// member cannot hold is our own mistake: it aborts instead of storing another number.
 template <auto Member>
-constexpr void bind_setting(void* settings, const SettingValue& value) {
-    using Traits = detail::MemberOf<decltype(Member)>;
-    using T = typename detail::Unwrap<typename Traits::Value>::Type;
+constexpr void assign_setting(void* settings, const SettingValue& value) {
+    using Traits = MemberOf<decltype(Member)>;
+    using T = typename Unwrap<typename Traits::Value>::Type;
     auto& slot = static_cast<typename Traits::Class*>(settings)->*Member;
     if constexpr (std::is_same_v<T, bool>) {
         slot = std::get<bool>(value);
@@ -93,5 +98,19 @@ constexpr void bind_setting(void* settings, const SettingValue& value) {
         slot = held;
     }
 }
+
+template <auto Member>
+constexpr bool same_setting(const void* a, const void* b) {
+    using C = typename MemberOf<decltype(Member)>::Class;
+    return static_cast<const C*>(a)->*Member == static_cast<const C*>(b)->*Member;
+}
+}  // namespace detail
+
+/// The `assign` of a row for a member: `bind_setting<&Limits::packet_bytes_max>`. Members may be bool,
+/// integers, enums (row kind `choice`, enumerators in the order of `choices`), std::chrono durations,
+/// std::string, vectors of strings, or optionals of these. A row whose bounds or step let through what the
+/// member cannot hold is our own mistake: it aborts instead of storing another number.
+template <auto Member>
+constexpr SettingMember bind_setting{&detail::assign_setting<Member>, &detail::same_setting<Member>};
 
 }  // namespace sluice

@@ -137,7 +137,7 @@ struct alignas(64) Stripe {
 struct RetainedIndex::Impl {
     Impl(std::size_t limit, std::uint32_t writers) : messages_max(limit), order(writers) {}
 
-    const std::size_t messages_max;
+    std::atomic<std::size_t> messages_max;
     RetainedOrder order;
     const HashKey key = HashKey::random();
     std::atomic<std::size_t> size{0};
@@ -154,7 +154,8 @@ struct RetainedIndex::Impl {
             size.fetch_add(1, std::memory_order_relaxed);
             return true;
         }
-        if (size.fetch_add(1, std::memory_order_relaxed) < messages_max) return true;
+        if (size.fetch_add(1, std::memory_order_relaxed) < messages_max.load(std::memory_order_relaxed))
+            return true;
         size.fetch_sub(1, std::memory_order_relaxed);
         return false;
     }
@@ -253,6 +254,10 @@ std::vector<RetainedIndex::Expired> RetainedIndex::expire(WallTime now, std::siz
         }
     }
     return gone;
+}
+
+void RetainedIndex::set_messages_max(std::size_t messages_max) {
+    impl_->messages_max.store(messages_max, std::memory_order_relaxed);
 }
 
 std::size_t RetainedIndex::size() const {

@@ -59,6 +59,8 @@ class RetainedIndex {
     std::vector<Expired> expire(WallTime now, std::size_t messages_max = SIZE_MAX, std::uint32_t writer = 0);
     /// Whoever writes the ledger says when it has handed it over.
     RetainedOrder& order();
+    /// For topics that are new from now on; what is there stays.
+    void set_messages_max(std::size_t messages_max);
     std::size_t size() const;
     /// An estimate of the memory held, messages included.
     std::size_t footprint_bytes() const;

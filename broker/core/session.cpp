@@ -32,7 +32,7 @@ void Session::restore(const SaveProgress& progress, std::uint64_t queue_messages
     behind_messages_ = queue_messages;
     behind_bytes_ = queue_bytes;
     shared_behind_ = queue_shared;
-    inbound_ = progress.inbound_released;
+    for (const PacketId id : progress.inbound_released) inbound_.insert(id);
     // The ids go on behind that of the last PUBLISH; all in flight are within one cycle before it.
     PacketId last_id = 0, last_published = 0;
     for (const InflightRecord& record : progress.outbound) {
@@ -348,25 +348,16 @@ void Session::on_unsendable(PacketId id, Now now, Effects& effects) {
     finish(*inflight, now, effects);
 }
 
-bool Session::has_inbound(PacketId id) const {
-    return std::find(inbound_.begin(), inbound_.end(), id) != inbound_.end();
-}
-
 bool Session::on_publish_qos2(PacketId id) {
-    if (has_inbound(id)) return false;
-    inbound_.push_back(id);
-    return true;
+    return inbound_.insert(id);
 }
 
 bool Session::on_pubrel(PacketId id) {
-    const auto it = std::find(inbound_.begin(), inbound_.end(), id);
-    if (it == inbound_.end()) return false;
-    inbound_.erase(it);
-    return true;
+    return inbound_.erase(id);
 }
 
 SaveProgress Session::progress() const {
-    SaveProgress progress{.session = key_, .outbound = {}, .inbound_released = inbound_};
+    SaveProgress progress{.session = key_, .outbound = {}, .inbound_released = inbound_.ids()};
     progress.outbound.reserve(inflight_live_);
     for (const std::size_t i : inflight_as_sent()) {
         const Inflight& inflight = inflight_[i];

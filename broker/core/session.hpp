@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "base/ring.hpp"
 #include "core/effects.hpp"
+#include "core/packet_id_set.hpp"
 
 namespace sluice::core {
 
@@ -93,9 +94,9 @@ class Session {
     bool on_pubrel(wire::PacketId id);
     /// The publish was refused (PUBREC with an error): the id is free again [MQTT-4.3.3-9].
     void forget_inbound(wire::PacketId id) { (void)on_pubrel(id); }
-    bool has_inbound(wire::PacketId id) const;
+    bool has_inbound(wire::PacketId id) const { return inbound_.contains(id); }
     /// The ids of all not yet released.
-    const std::vector<wire::PacketId>& inbound() const { return inbound_; }
+    const PacketIdSet& inbound() const { return inbound_; }
 
     /// A window came back from the store. `exhausted` as in StoreEvents.
     void on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now, Effects& effects);
@@ -223,7 +224,7 @@ class Session {
     bool over_limit_ = false;     ///< what is to be dropped for what was taken is not known yet
     bool shared_behind_ = false;  ///< some of what is behind came by shared subscriptions
     RowId newest_row_in_memory_ = 0;
-    std::vector<wire::PacketId> inbound_;  ///< QoS 2 received, not released; small, so a plain list
+    PacketIdSet inbound_;  ///< QoS 2 received, not released
 };
 
 }  // namespace sluice::core

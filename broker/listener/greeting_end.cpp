@@ -167,12 +167,6 @@ void Greeting::on_authenticated(const AuthAnswer& answer) {
             freeze_will(will, admission_.client_id, admission_.user_name, Now::read().wall),
             will.properties.will_delay_interval_s.value_or(0)};
     }
-    if (doors_->inlets->connections() >= doors_->limits.connections_max) {
-        const bool elsewhere = !doors_->limits.server_reference.empty();
-        return refuse(admission_.version,
-                      elsewhere ? ReasonCode::use_another_server : ReasonCode::server_busy,
-                      "limits.connections_max is reached", "the server has as many clients as it may have");
-    }
     hand_over();
 }
 
@@ -189,8 +183,6 @@ void Greeting::refuse(Version version, ReasonCode code, const std::string& why, 
         wire::Connack connack{.session_present = false, .code = code, .properties = {}};  // [MQTT-3.2.2-6]
         if (!reason.empty()) connack.properties.reason_string = reason;
         if (reason.empty() && is_about_its_packet(code)) connack.properties.reason_string = why;
-        if (code == ReasonCode::use_another_server)
-            connack.properties.server_reference = doors_->limits.server_reference;
         ByteBuffer out;
         wire::encode_connack(out, version, connack);
         if (out.size() > admission_.maximum_packet_size) {  // [MQTT-3.2.2-19]

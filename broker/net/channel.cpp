@@ -53,6 +53,10 @@ void Channel::resume_reading() {
     state_->resume_reading();
 }
 
+bool Channel::peer_ended() const {
+    return state_->peer_ended();
+}
+
 void Channel::send(Bytes bytes) {
     state_->check_owner();
     if (state_->phase() == State::Phase::open) state_->output().append_copy(bytes);

@@ -80,9 +80,11 @@ class Channel {
     /// Begins to read. The handler must outlive the channel, or the channel be ended first.
     void start(ChannelHandler& handler);
     /// Back-pressure: no on_bytes until resume_reading(). The end of the connection may go unnoticed
-    /// meanwhile.
+    /// meanwhile: ask peer_ended().
     void pause_reading();
     void resume_reading();
+    /// The peer will send no more than what has come already, which may still be unread. One system call.
+    bool peer_ended() const;
 
     /// Copies into the output; nothing leaves before flush().
     void send(Bytes bytes);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -112,6 +113,12 @@ void Channel::State::resume_reading() {
             read_more();
         }
     });
+}
+
+bool Channel::State::peer_ended() {
+    if (!socket_.is_open()) return true;
+    pollfd look{socket_.native_handle(), POLLRDHUP, 0};
+    return ::poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 void Channel::State::read_more() {

@@ -21,6 +21,7 @@ class Channel::State final : public RefCounted<Channel::State> {
     void start(ChannelHandler& handler);
     void pause_reading();
     void resume_reading();
+    bool peer_ended();
     void flush();
     void close_after_flush(std::chrono::milliseconds grace);
     void close_now();

@@ -80,7 +80,7 @@ std::string Connection::describe() {
 void Connection::open(bool session_present) {
     if (!send_connack(session_present)) return;
     answered_ = true;
-    inbound_before_ = session().inbound();
+    if (is_v5()) inbound_before_ = session().inbound();
     core::Effects& effects = shard_.begin_step();
     session().attach(receive_maximum_, shard_.now(), effects);
     shard_.execute(id_, effects);
@@ -94,7 +94,7 @@ bool Connection::send_connack(bool session_present) {
     connack.session_present = session_present;
     wire::Properties& p = connack.properties;
     p.receive_maximum = receive_maximum_own_;
-    p.maximum_packet_size = shard_.limits().packet_bytes_max;
+    p.maximum_packet_size = static_cast<std::uint32_t>(frames_.packet_bytes_max());
     p.topic_alias_maximum = alias_maximum_own_;
     if (client_id_assigned_) p.assigned_client_identifier = slot().client_id;  // [MQTT-3.2.2-16]
     if (session_expiry_changed_) p.session_expiry_interval_s = slot().expiry_interval_s;

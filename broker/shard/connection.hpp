@@ -35,7 +35,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     /// is disconnected.
     void end_if_stuck();
     /// A QoS 2 message of an earlier connection waits for its PUBREL only now.
-    void note_inbound_before(wire::PacketId id) { inbound_before_.push_back(id); }
+    void note_inbound_before(wire::PacketId id) { inbound_before_.insert(id); }
     const std::string& address() const { return channel_.identity().address; }
 
     // Link
@@ -91,6 +91,10 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
         output = 8,  ///< it asks and does not read our answers
     };
 
+    /// Those that hold also what has been read already.
+    static constexpr unsigned held_pauses =
+        static_cast<unsigned>(Pause::rate) | static_cast<unsigned>(Pause::memory);
+
     Step handle(const wire::Frame& frame);
     // connection_flow.cpp
     static std::uint16_t keep_alive_for(std::uint16_t asked_s, std::chrono::seconds longest);
@@ -100,13 +104,12 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void release(Pause why);
     /// Reads on, when there is no reason left not to.
     void listen();
-    /// What was read before the connection went, and was held: too late to slow anybody down.
+    /// The client has ended the connection: what is still to be read is too late to slow anybody down.
+    void end_holds();
+    /// What was read before the connection went, and was held.
     void feed_held();
     /// Not even what has been read already is handled.
-    bool is_held() const {
-        constexpr auto holds = static_cast<unsigned>(Pause::rate) | static_cast<unsigned>(Pause::memory);
-        return !holds_ended_ && (pauses_ & holds) != 0;
-    }
+    bool is_held() const { return (pauses_ & held_pauses) != 0; }
     void hold_to_rate();
     void hold_to_memory();
     void count_pending();
@@ -124,7 +127,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void accept_qos2(const wire::Publish& packet, const core::MessagePtr& message);
     void repeat_pubrec(wire::PacketId id);
     bool repeat_open(const wire::Publish& packet);
-    bool awaits_pubrec(wire::PacketId id) const;
+    bool awaits_pubrec(wire::PacketId id) const { return pubrecs_ && pubrecs_->contains(id); }
     Step handle_pubrel(const wire::Frame& frame);
     // connection_ack.cpp
     Step handle_puback(const wire::Frame& frame);
@@ -209,9 +212,10 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     MonoTime last_received_{};
     /// QoS 2 messages of earlier connections that wait for their PUBREL: the Receive Maximum begins anew with
     /// each connection [MQTT5 4.9].
-    std::vector<wire::PacketId> inbound_before_;
+    core::PacketIdSet inbound_before_;
     TokenBucket rate_;
     Ring<PendingAck> acks_;
+    std::unique_ptr<core::PacketIdSet> pubrecs_;    ///< ids of the PUBRECs among them; null before the first
     std::uint64_t first_ack_ = 0;                   ///< cookie of acks_.front()
     std::size_t publishes_pending_ = 0;             ///< acks_ that count
     std::vector<std::string> aliases_;              ///< topic aliases of the client, by alias - 1

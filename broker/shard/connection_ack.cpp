@@ -41,6 +41,10 @@ Connection::Step Connection::handle_pubcomp(const wire::Frame& frame) {
 
 std::uint64_t Connection::push_ack(PacketType type, wire::PacketId id) {
     acks_.push_back({.type = type, .packet_id = id});
+    if (type == PacketType::pubrec) {
+        if (!pubrecs_) pubrecs_ = std::make_unique<core::PacketIdSet>();
+        pubrecs_->insert(id);
+    }
     return first_ack_ + acks_.size() - 1;
 }
 
@@ -72,7 +76,7 @@ void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
             session().forget_inbound(ack.packet_id);
             shard_.save_progress(id_);
             shard_.forget_arrivals(id_, ack.packet_id);
-            with_ticket(cookie, [this](TicketId ticket) { shard_.hold_until_commit(ticket); });
+            with_ticket(cookie, [this](TicketId ticket) { shard_.hold_until_saved(ticket, id_); });
             return;
         }
     } else if (ack.routed && is_v5() && !answer.matched) {
@@ -95,7 +99,7 @@ void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
         } else if (is_new) {
             note_inbound_before(ack.packet_id);
         }
-        with_ticket(cookie, [this](TicketId ticket) { shard_.hold_until_commit(ticket); });
+        with_ticket(cookie, [this](TicketId ticket) { shard_.hold_until_saved(ticket, id_); });
         return;
     }
     ack.done = true;
@@ -108,6 +112,7 @@ void Connection::send_ready_acks() {
         acks_.pop_front();
         ++first_ack_;
         if (ack.counts) --publishes_pending_;
+        if (ack.type == PacketType::pubrec) pubrecs_->erase(ack.packet_id);
         send_ack(ack);
     }
     on_acks_left();

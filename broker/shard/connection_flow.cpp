@@ -65,10 +65,15 @@ void Connection::feed(Bytes plain) {
     listen();
 }
 
+void Connection::end_holds() {
+    holds_ended_ = true;
+    pauses_ &= static_cast<std::uint8_t>(~held_pauses);
+}
+
 void Connection::feed_held() {
     // An exception has ended a feed(): what is kept has been handled in part.
     if (feeding_) return;
-    holds_ended_ = true;
+    end_holds();
     try {
         feed({});
     } catch (const std::exception& e) {
@@ -179,6 +184,8 @@ void Connection::release(Pause why) {
     if (gone_ || (pauses_ & bit) == 0) return;
     pauses_ = static_cast<std::uint8_t>(pauses_ & ~bit);
     last_received_ = shard_.now().mono;
+    // One that has gone would else live on until all that it has sent is read, at our pace.
+    if (channel_.peer_ended()) end_holds();
     // Packets that came in the same read as the one that was too many. They may be too many again, so nothing
     // is read before.
     if (!is_held()) feed({});
@@ -190,7 +197,7 @@ void Connection::on_keep_alive_due() {
     const std::uint64_t taken = output_.taken(channel_.unsent_bytes());
     const bool takes = taken > std::exchange(taken_at_keep_alive_, taken);
     const bool only_output = pauses_ == static_cast<std::uint8_t>(Pause::output);
-    if (pauses_ != 0 && (takes || !only_output)) last_received_ = shard_.now().mono;
+    if (pauses_ != 0 && (takes || !only_output) && !channel_.peer_ended()) last_received_ = shard_.now().mono;
     // One and a half times the interval [MQTT-3.1.2-22].
     const auto deadline = last_received_ + Millis(keep_alive_s_ * 1500);
     if (shard_.now().mono < deadline) {

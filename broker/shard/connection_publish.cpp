@@ -105,7 +105,7 @@ Connection::Step Connection::refuse_publish(const wire::Publish& packet, const R
     with_ticket(cookie, [&](TicketId ticket) {
         if (packet.qos != QoS::exactly_once || !shard_.has_arrivals(id_, packet.packet_id)) return;
         shard_.forget_arrivals(id_, packet.packet_id);
-        shard_.hold_until_commit(ticket);
+        shard_.hold_until_saved(ticket, id_);
     });
     return {};
 }
@@ -117,18 +117,12 @@ void Connection::accept_qos1(const wire::Publish& packet, const core::MessagePtr
     with_ticket(cookie, [&](TicketId ticket) { shard_.publish(message, ticket); });
 }
 
-bool Connection::awaits_pubrec(wire::PacketId id) const {
-    for (std::size_t i = 0; i < acks_.size(); ++i) {
-        if (acks_[i].type == PacketType::pubrec && acks_[i].packet_id == id) return true;
-    }
-    return false;
-}
-
 // Not delivered again, answered again [MQTT-4.3.3-10], once what the first one caused is durable.
 void Connection::repeat_pubrec(wire::PacketId id) {
     if (awaits_pubrec(id)) return;
     shard_.save_progress(id_);
-    with_ticket(push_ack(PacketType::pubrec, id), [&](TicketId ticket) { shard_.hold_until_commit(ticket); });
+    with_ticket(push_ack(PacketType::pubrec, id),
+                [&](TicketId ticket) { shard_.hold_until_saved(ticket, id_); });
 }
 
 void Connection::accept_qos2(const wire::Publish& packet, const core::MessagePtr& message) {
@@ -150,7 +144,7 @@ void Connection::accept_qos2(const wire::Publish& packet, const core::MessagePtr
     with_ticket(cookie, [&](TicketId ticket) {
         if (alone) {
             (void)shard_.record_inbound(id_, packet.packet_id);
-            shard_.hold_until_commit(ticket);
+            shard_.hold_until_saved(ticket, id_);
         }
         shard_.publish(message, ticket, origin);
     });
@@ -174,7 +168,7 @@ bool Connection::repeat_open(const wire::Publish& packet) {
     ack.code = open.code;
     // Behind the batch that forgets what was noted for it.
     shard_.save_progress(id_);
-    with_ticket(cookie, [&](TicketId ticket) { shard_.hold_until_commit(ticket); });
+    with_ticket(cookie, [&](TicketId ticket) { shard_.hold_until_saved(ticket, id_); });
     return true;
 }
 
@@ -182,7 +176,7 @@ Connection::Step Connection::handle_pubrel(const wire::Frame& frame) {
     const auto packet = wire::decode_ack(version_, PacketType::pubrel, frame.body);
     if (!packet) return Err{packet.error()};
     const bool known = session().on_pubrel(packet->packet_id);
-    if (known) std::erase(inbound_before_, packet->packet_id);
+    if (known) inbound_before_.erase(packet->packet_id);
     const std::uint64_t cookie = push_ack(PacketType::pubcomp, packet->packet_id);
     ack_at(cookie).code = known || !is_v5() ? ReasonCode::success : ReasonCode::packet_identifier_not_found;
     // The id must be forgotten on disk before the client may use it for another message.
@@ -191,7 +185,7 @@ Connection::Step Connection::handle_pubrel(const wire::Frame& frame) {
         if (!known && !has_arrivals) return;
         shard_.save_progress(id_);
         if (has_arrivals) shard_.forget_arrivals(id_, packet->packet_id);
-        shard_.hold_until_commit(ticket);
+        shard_.hold_until_saved(ticket, id_);
     });
     return {};
 }

@@ -44,7 +44,7 @@ Connection::Step Connection::handle_subscribe(const wire::Frame& frame) {
             if (is_error(work.codes.back()) && !work.why) work.why = why_no_filter(work.codes.back());
         }
         // A persistent session's subscription is a promise as well: SUBACK waits for the disk.
-        if (session().durable()) shard_.hold_until_commit(ticket);
+        shard_.hold_until_saved(ticket, id_);
         // And until every shard knows the groups that it made.
         shard_.announce_groups(ticket);
     });
@@ -92,7 +92,7 @@ Connection::Step Connection::handle_unsubscribe(const wire::Frame& frame) {
             const bool existed = shard_.unsubscribe(id_, filter);
             work.codes.push_back(existed ? ReasonCode::success : ReasonCode::no_subscription_existed);
         }
-        if (session().durable()) shard_.hold_until_commit(ticket);
+        shard_.hold_until_saved(ticket, id_);
     });
     return {};
 }

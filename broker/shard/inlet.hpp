@@ -62,8 +62,6 @@ class InletSet {
     virtual Inlet& home_of(std::string_view client_id) = 0;
     virtual std::size_t size() const = 0;
     virtual Inlet& at(std::size_t shard) = 0;
-    /// Connections of all shards, to refuse newcomers over connections_max. Any thread.
-    virtual std::size_t connections() const = 0;
 };
 
 }  // namespace sluice::shard

@@ -60,7 +60,9 @@ std::span<const SettingRow> limits_rows() {
         {"queue_messages_max",
          integer,
          "100000",
-         "Messages that may wait for one session, in memory and on disk together.",
+         "Messages that may wait for one session, in memory and on disk together. What a reload makes too "
+         "many "
+         "goes when the next message comes.",
          bind_setting<&Limits::queue_messages_max>,
          1,
          1'000'000'000,
@@ -122,8 +124,8 @@ std::span<const SettingRow> limits_rows() {
         {"retained_messages_max",
          integer,
          "1000000",
-         "Retained messages of the whole broker; a further topic is not kept, what a start finds above it "
-         "is.",
+         "Retained messages of the whole broker; a further topic is not kept. Those that are there stay when "
+         "a start or a reload finds more.",
          bind_setting<&Limits::retained_messages_max>,
          0,
          1'000'000'000,

@@ -1,4 +1,4 @@
-// Sessions come and go: admission, take-over, expiry, wills, and what the store gave back.
+// Sessions come and go: expiry, wills, and what the store gave back. How clients come in: admit.cpp.
 #include <algorithm>
 #include <charconv>
 
@@ -86,7 +86,7 @@ SubscriberId Shard::make_slot(std::string client_id, core::SessionKey key, const
 
 void Shard::discard_session(SubscriberId id) {
     Slot& s = slots_[id];
-    if (s.link) depart(id, Departure::taken_over);
+    CHECK(!s.link);
     leave_all_groups(id);
     publish_will(id);  // the end of the session ends the will's delay [MQTT-3.1.3-9]
     for (const auto& [filter, options] : s.subscriptions) tree_.unsubscribe(filter, id);
@@ -132,69 +132,6 @@ void Shard::restore(const store::RecoveredSession& recovered) {
     schedule_end_of_session(id, WillAtOnce::no);  // there are more to be restored, who may want it
 }
 
-bool Shard::is_of_another_user(const Slot& s, const Admission& admission) {
-    if (s.user_name == admission.user_name) return false;
-    counters_.sessions_of_others.add();
-    static log::RateLimit limit(10'000);
-    std::uint64_t suppressed = 0;
-    if (limit.allow(now().mono.time_since_epoch().count(), suppressed)) {
-        log::warn(
-            fmt::format("the session of client '{}' was user '{}'s and is not given to user '{}', who gets "
-                        "a new one ({} more such sessions before)",
-                        s.client_id, s.user_name, admission.user_name, suppressed));
-    }
-    return true;
-}
-
-SubscriberId Shard::session_for(const Admission& admission, bool& session_present) {
-    session_present = false;
-    const bool durable = admission.session_expiry_interval_s > 0;
-    SubscriberId id = find_client(admission.client_id);
-    if (id != UINT32_MAX && slots_[id].link) depart(id, Departure::taken_over);  // [MQTT-3.1.4-3]
-    // A session of no duration ended with its connection; a clean start ends any other [MQTT-3.1.2-4]; and
-    // what waits for one user is not for another who knows the client id.
-    if (id != UINT32_MAX && (admission.clean_start || slots_[id].expiry_interval_s == 0 ||
-                             is_of_another_user(slots_[id], admission))) {
-        discard_session(id);
-        id = UINT32_MAX;
-    }
-    if (id == UINT32_MAX)
-        return make_slot(admission.client_id, durable ? next_session_key() : 0, client_bounds());
-    session_present = true;  // [MQTT-3.2.2-3]
-    // A will that waits for its delay is void now [MQTT-3.1.3-9]; one without delay was due when the old
-    // connection went.
-    if (slots_[id].will && slots_[id].will->delay_s == 0) publish_will(id);
-    slots_[id].will.reset();
-    return id;
-}
-
-void Shard::admit(Admission admission) {
-    if (!hold_takeover(admission)) enter(std::move(admission));
-}
-
-void Shard::enter(Admission admission) {
-    bool session_present = false;
-    const SubscriberId id = session_for(admission, session_present);
-    Slot& s = slots_[id];
-    ++s.generation;
-    s.gated = 0;
-    s.user_name = admission.user_name;
-    s.expiry_interval_s = admission.session_expiry_interval_s;
-    s.will = std::move(admission.will);
-    s.disconnected_at.reset();
-    if (s.session->durable()) save_session(id);
-    auto connection = std::make_unique<Connection>(*this, id, std::move(admission));
-    Connection* link = connection.get();
-    s.link = std::move(connection);
-    counters_.connections.add();
-    counters_.connections_seen.add();
-    // "You have a session" is a promise too: CONNACK waits until the disk knows of it.
-    after_commit([this, id, generation = s.generation, link, session_present] {
-        if (slots_[id].generation != generation) return;
-        link->open(session_present);
-    });
-}
-
 void Shard::save_session(SubscriberId id) {
     const Slot& s = slots_[id];
     core::SessionRecord record;
@@ -224,6 +161,8 @@ void Shard::depart(SubscriberId id, Departure how) {
     if (s.shares > 0) refresh_member(id);
     if (s.lane) return;
     counters_.connections.sub();
+    // Whoever takes over has the place too.
+    if (how != Departure::taken_over) parts_.connections->fetch_sub(1, std::memory_order_relaxed);
     if (how == Departure::clean) s.will.reset();
     s.disconnected_at = now().wall;
     if (s.expiry_interval_s == 0) {
@@ -265,8 +204,8 @@ void Shard::publish_will(SubscriberId id) {
 }
 
 void Shard::fire(const Timer& timer) {
+    if (!is_current(timer)) return;
     Slot& s = slots_[timer.slot];
-    if (!s.session || (s.generation & 0xffffffU) != timer.generation) return;
     switch (static_cast<TimerKind>(timer.kind)) {
         case TimerKind::keep_alive:
             if (s.link) static_cast<Connection*>(s.link.get())->on_keep_alive_due();

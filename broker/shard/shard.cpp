@@ -124,12 +124,17 @@ void Shard::open_mail(mail::AddLink& letter) {
     core::SubscriberId id = find_client(spec.client_id);
     if (id == UINT32_MAX) id = make_slot(spec.client_id, next_session_key(), spec.bounds);
     Slot& s = slots_[id];
+    // Who waits for the upstream goes on waiting, if the new lane still lets them.
+    LaneSlot::Waits waiting;
+    if (s.lane && spec.ack_upstream) waiting.swap(s.lane->waiting);
+    take_lane_away(id);
     s.expiry_interval_s = never_expires;
     s.session->set_bounds(spec.bounds);
     s.lane = std::make_unique<LaneSlot>();
     s.lane->number = spec.number;
     s.lane->accepts = std::move(spec.accepts);
     s.lane->ack_upstream = spec.ack_upstream;
+    s.lane->waiting = std::move(waiting);
     lanes_[spec.number] = id;
     save_session(id);
     // The route may have been changed since its spool was written: what it no longer asks for must not come
@@ -148,10 +153,18 @@ void Shard::open_mail(mail::AddLink& letter) {
 
 void Shard::open_mail(mail::RemoveLink& letter) {
     const core::SubscriberId id = lane_slot(letter.number);
-    if (id == UINT32_MAX) return;
+    if (id != UINT32_MAX) take_lane_away(id);
+}
+
+void Shard::take_lane_away(core::SubscriberId id) {
+    Slot& s = slots_[id];
+    if (!s.lane) return;
     depart(id, Departure::shutdown);
-    slots_[id].lane.reset();
-    lanes_.erase(letter.number);
+    // As when the upstream does not confirm in time: the message stays in the spool.
+    for (const auto& [row, wait] : s.lane->waiting)
+        answer_soon(wait.ticket, wire::ReasonCode::implementation_specific_error);
+    lanes_.erase(s.lane->number);
+    s.lane.reset();
 }
 
 void Shard::open_mail(mail::Note& letter) {
@@ -228,6 +241,14 @@ void Shard::open_mail(mail::Reload& letter) {
     parts_.authenticator = std::move(letter.authenticator);
     parts_.authorizer = std::move(letter.authorizer);
     parts_.limits = *letter.limits;
+    const core::QueueBounds bounds = client_bounds();
+    for (core::SubscriberId id = 0; id < slots_.size(); ++id) {
+        Slot& s = slots_[id];
+        // The bounds of a spool are its route's.
+        if (!s.session || s.client_id.starts_with(bridge_session_prefix)) continue;
+        s.session->set_bounds(bounds);
+        if (s.shares > 0) refresh_member(id);
+    }
 }
 
 void Shard::open_mail(mail::Ping&) {
@@ -251,7 +272,13 @@ void Shard::open_mail(mail::Stop&) {
 
 void Shard::add_timer(MonoTime when, TimerKind kind, core::SubscriberId id) {
     timers_.add(when, kind, id, slots_[id].generation);
+    if (timers_.crowded()) timers_.compact([this](const Timer& timer) { return is_current(timer); });
     arm_timer();
+}
+
+bool Shard::is_current(const Timer& timer) const {
+    const Slot& s = slots_[timer.slot];
+    return s.session && (s.generation & 0xffffffU) == timer.generation;
 }
 
 void Shard::arm_timer() {
@@ -387,14 +414,6 @@ void Shard::flush_links() {
             s.link->on_backlog(backlog);
         }
         s.link->flush(now());
-    }
-}
-
-void Shard::after_commit(std::function<void()> run) {
-    if (in_commit()) {
-        deferred_.push_back({next_turn(), std::move(run)});
-    } else {
-        run();
     }
 }
 

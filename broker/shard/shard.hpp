@@ -38,6 +38,8 @@ struct SharedParts {
     std::shared_ptr<const auth::Authorizer> authorizer;
     Limits limits;
     std::shared_ptr<auth::Authenticator> authenticator;  ///< for clients that authenticate again; may be null
+    /// Clients' connections of all shards, for limits.connections_max.
+    std::shared_ptr<std::atomic<std::uint32_t>> connections = std::make_shared<std::atomic<std::uint32_t>>(0);
     /// How often expired retained messages are looked for; the first shard does it.
     Millis retained_sweep{60'000};
 };
@@ -157,8 +159,11 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
                        const core::SubscriptionOptions& options);
     /// The client has room again.
     void go_on_with_retained(core::SubscriberId id);
-    /// The ticket waits until this turn's batch is durable, if there is anything in it.
-    void hold_until_commit(TicketId ticket);
+    /// The ticket waits until what this turn has changed in the session is durable. A session that ends with
+    /// its connection has nothing on disk, and does not wait for what others have.
+    void hold_until_saved(TicketId ticket, core::SubscriberId id) {
+        if (slots_[id].session->durable()) hold_until_commit(ticket);
+    }
     void save_progress(core::SubscriberId id);
     void mark_dirty(core::SubscriberId id);
     /// The connection of this slot is over; it is destroyed at the end of the turn.
@@ -166,6 +171,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// DISCONNECT of version 5 may shorten or lengthen the session's life [MQTT-3.14.2-2].
     void set_session_expiry(core::SubscriberId id, std::uint32_t expiry_interval_s);
     void add_timer(MonoTime when, TimerKind kind, core::SubscriberId id);
+    /// Deadlines that are kept, with those that nobody is interested in any more.
+    std::size_t timer_count() const { return timers_.size(); }
     MemoryWatch::Level memory_level() {
         if (memory_.due(now().mono, memory_gauge::grown_here())) look_at_memory();
         return memory_.level();
@@ -218,6 +225,10 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void arm_timer();
     void fire_timers();
     void fire(const Timer& timer);
+    /// Not about somebody who had the slot, or a connection that was there, before.
+    bool is_current(const Timer& timer) const;
+    /// Its link ends, its session stays; publishers that wait for the upstream are told.
+    void take_lane_away(core::SubscriberId id);
     void tick_lanes();
     void arm_lane_tick();
 
@@ -239,10 +250,10 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// end its session, whose will is published at once. So it is told at the end of the turn.
     void answer_soon(TicketId ticket, wire::ReasonCode code) { due_answers_.emplace_back(ticket, code); }
     void give_due_answers();
+    /// The ticket waits until this turn's batch is durable, if there is anything in it.
+    void hold_until_commit(TicketId ticket);
     bool in_commit() const { return !batch_.empty() || any_progress_dirty_; }
     store::TurnNumber next_turn() const { return turn_ + 1; }
-    /// Runs now, or after the commit when this turn has written to the ledger.
-    void after_commit(std::function<void()> run);
 
     // fan_out.cpp
     void fan_out(Passage& passage);
@@ -312,6 +323,9 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void discard_session(core::SubscriberId id);
     void admit(Admission admission);
     void enter(Admission admission);
+    /// limits.connections_max: false when all places are taken. Who takes over a connection has its place.
+    bool take_place(const Admission& admission);
+    void turn_away(Admission admission);
     /// Then it is counted and logged: a client that wants to go on with the session of another user.
     bool is_of_another_user(const Slot& slot, const Admission& admission);
     core::SubscriberId session_for(const Admission& admission, bool& session_present);

@@ -23,8 +23,9 @@ struct LaneSlot {
         TicketId ticket = 0;
         MonoTime since{};
     };
+    using Waits = std::unordered_map<core::RowId, Waiting>;
     /// ack_upstream: publishers that wait for the end of a row.
-    std::unordered_map<core::RowId, Waiting> waiting;
+    Waits waiting;
 };
 
 /// Retained messages for new subscriptions that have not left yet, because the client is to read others

@@ -38,6 +38,7 @@ class FrameReader {
 
     /// Bytes kept so far; for accounting and for handing a connection over.
     Bytes pending() const { return pending_; }
+    std::size_t packet_bytes_max() const { return packet_bytes_max_; }
     void set_packet_bytes_max(std::size_t bytes) { packet_bytes_max_ = bytes; }
     /// Once CONNECT has told it: AUTH exists in version 5 only, and 3.1 does not use the flags.
     void set_version(Version version) { version_ = version; }

@@ -175,6 +175,24 @@ TEST_F(Tls, hangup_swaps_certificate_and_passwords_and_drops_nobody) {
     EXPECT_FALSE(subscriber.has_reconnected());
 }
 
+TEST_F(Tls, hangup_takes_certificates_from_other_files_and_tells_what_must_wait) {
+    const std::string before = served_certificate();
+    ASSERT_THAT(before, HasSubstr("Fingerprint"));
+    fs::create_directory(folder_.path() / "next");
+    make_certs(folder_.path() / "next");
+    std::string changed = config();
+    for (const std::string name : {"server.crt", "server.key"}) {
+        for (std::size_t at = 0; (at = changed.find('"' + name, at)) != std::string::npos;)
+            changed.replace(at, 1, "\"next/");
+    }
+    broker_.write_config(changed + "[durability]\nwindow = \"50ms\"\n");
+    broker_.signal(SIGHUP);
+    ASSERT_TRUE(broker_.wait_for_log("were read again")) << broker_.log();
+    EXPECT_NE(served_certificate(), before);
+    EXPECT_THAT(served_certificate(), HasSubstr("Fingerprint"));
+    EXPECT_THAT(broker_.log(), HasSubstr("take effect at the next restart: durability.window\n"));
+}
+
 TEST_F(Tls, hangup_with_a_broken_certificate_keeps_the_old_one) {
     const std::string before = served_certificate();
     fs::resize_file(file("server.crt"), 100);

@@ -290,6 +290,19 @@ TEST(TopicScan, LooksOnlyAtWhatCanMatch) {
     EXPECT_LE(looks("nowhere/#").first, 1U);
 }
 
+TEST(RetainedIndex, ItsLimitMayChange) {
+    RetainedIndex index(1);
+    index.set(message("a", "x"));
+    EXPECT_EQ(index.set(message("b", "x")), RetainedIndex::Change::refused_full);
+    index.set_messages_max(3);
+    EXPECT_EQ(index.set(message("b", "x")), RetainedIndex::Change::stored);
+    EXPECT_EQ(index.set(message("c", "x")), RetainedIndex::Change::stored);
+    index.set_messages_max(1);
+    EXPECT_EQ(index.size(), 3U) << "what is there stays";
+    EXPECT_EQ(index.set(message("a", "y")), RetainedIndex::Change::replaced);
+    EXPECT_EQ(index.set(message("d", "x")), RetainedIndex::Change::refused_full);
+}
+
 // Every matching topic must be seen once although the lock is given back in between.
 TEST(RetainedIndex, WritersAndReadersAtOnce) {
     constexpr int stable = 3000, threads = 4, rounds = 15;

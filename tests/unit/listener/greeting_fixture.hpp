@@ -33,7 +33,6 @@ class Hall final : public shard::Inlet, public shard::InletSet {
     shard::Inlet& home_of(std::string_view) override { return *this; }
     std::size_t size() const override { return 1; }
     shard::Inlet& at(std::size_t) override { return *this; }
-    std::size_t connections() const override { return 0; }
 
     std::optional<shard::Admission> next() {
         std::unique_lock lock(mutex_);

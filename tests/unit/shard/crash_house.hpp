@@ -37,6 +37,9 @@ class CrashDisk final : public store::Store {
                          std::size_t messages_max, std::size_t) override {
         posted_.emplace_back(Load{shard, session, after, messages_max});
     }
+    void post_find_oldest(store::ShardIndex, core::SessionKey, core::RowId, std::size_t) override {
+        ADD_FAILURE() << "no queue is full here";
+    }
     store::StoreStats stats() const override { return {}; }
 
     /// The first of what was posted becomes durable, in a commit of its own. False: nothing waits.

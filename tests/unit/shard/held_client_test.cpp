@@ -66,5 +66,22 @@ TEST_F(HeldClient, LosesNothingWhenItsEndCameWithIt) {
     expect_all_and_no_will(21);
 }
 
+// Much more than is read at once, so that the end stands far behind in the socket.
+TEST_F(HeldClient, IsNotKeptAliveByWhatIsUnread) {
+    watcher_.subscribe("#", wire::QoS::at_most_once);
+    Peer client(*shard_, "client", with_will);
+    const ByteBuffer all = publishes_and_goodbye(30'000, 16);
+    std::size_t sent = 0;
+    ASSERT_TRUE(wait_for([&] {
+        const std::size_t more = client.send_some(all, sent);
+        sent += more;
+        return more == 0 && sent > 100'000;
+    })) << "never held";
+    client.end_sending();
+    // At 10 per second it would be here for an hour.
+    EXPECT_TRUE(wait_for([&] { return shard_.counters().connections.get() == 1; }));
+    EXPECT_GE(shard_.counters().publishes_received[0].get(), sent / 16 - 1) << "what it had sent is not lost";
+}
+
 }  // namespace
 }  // namespace sluice::shard::test

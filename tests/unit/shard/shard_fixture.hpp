@@ -131,6 +131,8 @@ class Peer {
         fd_ = -1;
     }
 
+    /// Nothing more comes from it; it still reads.
+    void end_sending() { EXPECT_EQ(::shutdown(fd_, SHUT_WR), 0); }
     /// Blocks while the shard does not read; false when the connection has ended.
     bool send(const ByteBuffer& bytes) {
         std::size_t sent = 0;
@@ -230,13 +232,13 @@ class Peer {
     wire::FrameReader frames_{1 << 24};
 };
 
-/// Until `done` or a deadline.
+/// Until `done` or a deadline; `pause` between two looks.
 template <class Done>
-bool wait_for(Done done) {
+bool wait_for(Done done, std::chrono::milliseconds pause = std::chrono::milliseconds(5)) {
     const auto deadline = std::chrono::steady_clock::now() + Peer::patience;
     while (!done()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        std::this_thread::sleep_for(pause);
     }
     return true;
 }

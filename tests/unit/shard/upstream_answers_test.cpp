@@ -24,16 +24,31 @@ class UpstreamAnswers : public testing::Test {
         limits.upstream_ack_timeout = std::chrono::seconds(1);
         return limits;
     }
-    void add_lane(std::size_t messages_max) {
+    /// Nobody is told before an hour is over, but for another reason.
+    void wait_long() {
+        Limits limits;
+        limits.upstream_ack_timeout = std::chrono::hours(1);
+        (*shard_).post_reload(nullptr, auth::make_allow_all_authorizer(), limits);
+    }
+    static std::optional<wire::ReasonCode> next_puback(Peer& peer) {
+        std::optional<wire::ReasonCode> code;
+        EXPECT_EQ(peer.next([&](const wire::Frame& frame) {
+            const auto ack = wire::decode_ack(Version::v5, PacketType::puback, frame.body);
+            if (ack) code = ack->code;
+        }),
+                  PacketType::puback);
+        return code;
+    }
+    void add_lane(std::size_t messages_max, LinkNumber number = 1, bool ack_upstream = true) {
         LinkSpec spec;
-        spec.number = 1;
+        spec.number = number;
         spec.client_id = "$bridge/plant/0/0";
         core::SubscriptionOptions options;
         options.qos = QoS::at_least_once;
         spec.subscriptions.push_back({"up/#", options});
         spec.bounds.messages_max = messages_max;
         spec.bounds.when_full = core::WhenFull::drop_oldest;
-        spec.ack_upstream = true;
+        spec.ack_upstream = ack_upstream;
         spec.make = [](LinkHost&) { return std::make_unique<SilentLink>(); };
         (*shard_).post_link(std::move(spec));
     }
@@ -102,6 +117,37 @@ TEST_F(UpstreamAnswers, WhoGivesUpWaitingMayPushOutOthersThatWait) {
     EXPECT_EQ(first.next(), std::nullopt);
     EXPECT_EQ(second.next(), std::nullopt);
     EXPECT_TRUE(wait_for([&] { return shard_.counters().connections.get() == 1; }));
+}
+
+TEST_F(UpstreamAnswers, NobodyWaitsForALaneThatIsTakenAway) {
+    wait_long();
+    add_lane(10);
+    Peer publisher(*shard_, "publisher"), other(*shard_, "other");
+    ASSERT_TRUE(publisher.publish("up/1", "x", QoS::at_least_once, 1));
+    ASSERT_TRUE(other.publish("up/2", "x", QoS::at_least_once, 1));
+    ASSERT_TRUE(wait_for([&] { return shard_.counters().publishes_received[1].get() == 2; }));
+    (*shard_).post_remove_link(1);
+    EXPECT_EQ(next_puback(publisher), wire::ReasonCode::implementation_specific_error);
+    EXPECT_EQ(next_puback(other), wire::ReasonCode::implementation_specific_error);
+    // Its session is still there and takes messages, for which nobody waits.
+    ASSERT_TRUE(publisher.publish("up/3", "x", QoS::at_least_once, 2));
+    EXPECT_EQ(next_puback(publisher), wire::ReasonCode::success);
+}
+
+TEST_F(UpstreamAnswers, WhoWaitsForALaneWaitsForTheOneInItsPlace) {
+    wait_long();
+    add_lane(1);
+    Peer publisher(*shard_, "publisher"), other(*shard_, "other");
+    ASSERT_TRUE(publisher.publish("up/1", "x", QoS::at_least_once, 1));
+    ASSERT_TRUE(wait_for([&] { return shard_.counters().publishes_received[1].get() == 1; }));
+    add_lane(1, 2);
+    (*shard_).post_remove_link(1);  // that number is nobody's by now
+    // It is known to wait still: the next message pushes the first one out of the spool, and tells so.
+    ASSERT_TRUE(other.publish("up/2", "x", QoS::at_least_once, 1));
+    EXPECT_EQ(next_puback(publisher), wire::ReasonCode::quota_exceeded);
+    // The one in its place does not let anybody wait.
+    add_lane(1, 3, false);
+    EXPECT_EQ(next_puback(other), wire::ReasonCode::implementation_specific_error);
 }
 
 }  // namespace
