@@ -1,75 +1,90 @@
 #!/usr/bin/env python3
-"""Sluice against Mosquitto on loopback, in turn, with the same load: broker CPU per delivered message, and memory.
+"""Sluice against Mosquitto on loopback, in turn, with the same load: broker CPU per delivered message, rates, latency,
+and memory.
 
 Absolute figures belong to this machine and this hour; the ratios are what to look at.
 """
 
 import argparse
+import json
+import pathlib
+import platform
 import statistics
+import subprocess
 import sys
 
 import brokers
-import load
-
-IDLE_CONNECTIONS = 500
-
-SCENARIOS = [
-    ("fan-in QoS 0, 100 to 1, 64 B", load.fan_in),
-    ("fan-out QoS 0, 1 to 200, 64 B", load.fan_out),
-    ("pairs QoS 1, 50, 256 B", load.pairs),
-    ("pairs QoS 1, 50, 256 B, persistent", lambda port, messages: load.pairs(port, messages, clean=False)),
-]
-
-
-def measure(make, messages):
-    """{row: value} of one broker: each scenario in a fresh process."""
-    rows = {}
-    with make() as broker:
-        rows["memory, idle, kB"] = broker.rss_bytes() / 1000
-        before = broker.rss_bytes()
-        connections = load.idle(broker.port, IDLE_CONNECTIONS)
-        rows["memory per idle connection, B"] = (broker.rss_bytes() - before) / len(connections)
-        for connection in connections:
-            connection.close()
-    for name, scenario in SCENARIOS:
-        with make() as broker:
-            scenario(broker.port, messages // 10)  # warm up: pages, allocator, branch predictors
-            before = broker.cpu_seconds()
-            delivered = scenario(broker.port, messages)
-            rows[f"{name}, CPU us"] = (broker.cpu_seconds() - before) * 1e6 / delivered
-    return rows
-
-
-def print_table(ours, peers):
-    width = max(map(len, ours[0]))
-    print(f"{'':{width}}  {'sluice':>10}  {'mosquitto':>10}  {'ratio':>6}")
-    for row in ours[0]:
-        mine = statistics.median(rows[row] for rows in ours)
-        other = statistics.median(rows[row] for rows in peers)
-        print(f"{row:{width}}  {mine:10.2f}  {other:10.2f}  {mine / other if other else float('nan'):6.2f}")
+import scenarios
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [name for name, _, _ in scenarios.SCENARIOS]
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n\n")[0])
+    parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help="all when none is named: " + " ".join(names))
+    parser.add_argument("--rounds", type=int, default=5, help="the brokers in turn; the median is shown (5)")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the number of messages (1)")
+    parser.add_argument("--threads", type=int, default=0, help="of sluice (its default: one per core)")
     parser.add_argument("--sluiced", default="build/release/bin/sluiced", help="the program to measure")
-    parser.add_argument("--messages", type=int, default=200_000, help="delivered messages per scenario")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, the brokers in turn; the median is shown")
-    return parser.parse_args()
+    parser.add_argument("--load", default="build/release/bin/bench_load", help="the load generator")
+    parser.add_argument("--certificates", default="build/certs", help="folder with server.crt and server.key")
+    parser.add_argument("--json", type=pathlib.Path, help="write all figures there")
+    parser.add_argument("--markdown", type=pathlib.Path, help="write the table there")
+    options = parser.parse_args()
+    unknown = set(options.scenario) - set(names)
+    if unknown:
+        parser.error(f"no scenario {', '.join(sorted(unknown))}; there are: {' '.join(names)}")
+    return options
+
+
+def run(options):
+    """{broker: {row: [values]}}"""
+    setup = brokers.Setup(options.sluiced, options.certificates, options.threads)
+    found = {"sluice": {}, "mosquitto": {}}
+    for number in range(1, options.rounds + 1):
+        for name, scenario, once in scenarios.SCENARIOS:
+            if options.scenario and name not in options.scenario or once and number > 1:
+                continue
+            print(f"round {number} of {options.rounds}: {name}", file=sys.stderr, flush=True)
+            for broker, rows in found.items():
+                for row, value in scenario(scenarios.Bench(broker, setup, options.load, options.scale)).items():
+                    rows.setdefault(row, []).append(value)
+    return found
+
+
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
+
+
+def table(found):
+    lines = ["| | Sluice | Mosquitto | ratio |", "|---|---:|---:|---:|"]
+    for row, values in found["sluice"].items():
+        mine, other = statistics.median(values), statistics.median(found["mosquitto"][row])
+        ratio = f"{mine / other:.2f}" if other > 0 and mine > 0 else "-"
+        lines.append(f"| {row} | {number(mine)} | {number(other)} | {ratio} |")
+    return "\n".join(lines) + "\n"
+
+
+def versions(options):
+    first = [subprocess.run([program, flag], capture_output=True, text=True).stdout.splitlines()[:1]
+             for program, flag in ((options.sluiced, "--version"), (brokers.find_mosquitto(), "-h"))]
+    return [line[0] if line else "?" for line in first]
 
 
 def main():
     options = parse()
-    ours, peers = [], []
     try:
-        for number in range(1, options.rounds + 1):
-            for rows, make in ((ours, lambda: brokers.sluice(options.sluiced)), (peers, brokers.mosquitto)):
-                print(f"round {number} of {options.rounds}: {'sluice' if rows is ours else 'mosquitto'}", flush=True)
-                rows.append(measure(make, options.messages))
-    except (RuntimeError, OSError, load.Stalled) as error:
+        found = run(options)
+    except (RuntimeError, OSError, scenarios.Wrong) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print_table(ours, peers)
-    print("ratio under 1: sluice needs less")
+    text = table(found)
+    print(text + "\nMedians; ratio: Sluice / Mosquitto, less is better except for rates.")
+    if options.markdown:
+        options.markdown.write_text(text)
+    if options.json:
+        about = {"versions": versions(options), "rounds": options.rounds, "machine": platform.machine(),
+                 "kernel": platform.release(), "sluice": found["sluice"], "mosquitto": found["mosquitto"]}
+        options.json.write_text(json.dumps(about, indent=1) + "\n")
     return 0
 
 

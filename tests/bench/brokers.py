@@ -1,5 +1,6 @@
-"""Starts a broker on a free loopback port and reads what it costs from /proc."""
+"""Starts a broker on free loopback ports and reads what it costs from /proc."""
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -11,16 +12,28 @@ import time
 SLUICE_CONFIG = """
 [broker]
 data_dir = "{folder}/data"
+{threads}
 [[listener]]
 address = "127.0.0.1"
 port = {port}
 anonymous = true
+[[listener]]
+address = "127.0.0.1"
+port = {tls_port}
+anonymous = true
+tls.certificate = "{certificates}/server.crt"
+tls.key = "{certificates}/server.key"
+[limits]
+subscriptions_max = 1000000
+connections_max = 100000
 """
 MOSQUITTO_CONFIG = """
 listener {port} 127.0.0.1
+listener {tls_port} 127.0.0.1
+certfile {certificates}/server.crt
+keyfile {certificates}/server.key
 allow_anonymous true
-persistence true
-persistence_location {folder}/data/
+persistence false
 max_queued_messages 100000
 user {user}
 """
@@ -32,17 +45,29 @@ def free_port():
         return probe.getsockname()[1]
 
 
+@dataclasses.dataclass
+class Setup:
+    """What all brokers of a run are started with."""
+
+    sluiced: str
+    certificates: str
+    threads: int = 0  # of sluice; 0: its default
+
+
 class Broker:
     """A process with its own folder; use it in a with statement."""
 
-    def __init__(self, name, program, config, arguments):
-        self.name, self.port = name, free_port()
+    def __init__(self, name, setup):
+        self.name, self.port, self.tls_port = name, free_port(), free_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-bench-"))
         (self.folder / "data").mkdir()
         file = self.folder / "broker.conf"
-        user = "root" if os.getuid() == 0 else os.environ.get("USER", "nobody")
-        file.write_text(config.format(folder=self.folder, port=self.port, user=user))
-        self.command = [str(program), *arguments, str(file)]
+        file.write_text((SLUICE_CONFIG if name == "sluice" else MOSQUITTO_CONFIG).format(
+            folder=self.folder, port=self.port, tls_port=self.tls_port,
+            certificates=pathlib.Path(setup.certificates).resolve(),
+            threads=f"threads = {setup.threads}" if setup.threads else "",
+            user="root" if os.getuid() == 0 else os.environ.get("USER", "nobody")))
+        self.command = [setup.sluiced, "--config", str(file)] if name == "sluice" else [find_mosquitto(), "-c", str(file)]
 
     def __enter__(self):
         with open(self.folder / "log", "wb") as log:
@@ -50,12 +75,13 @@ class Broker:
         end = time.monotonic() + 20
         while time.monotonic() < end and self.process.poll() is None:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                for port in (self.port, self.tls_port):
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 return self
             except OSError:
                 time.sleep(0.02)
         self.__exit__()
-        raise RuntimeError(f"{self.name} does not serve port {self.port}; it said: {self.said}")
+        raise RuntimeError(f"{self.name} does not serve its ports; it said: {self.said}")
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -68,20 +94,23 @@ class Broker:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def cpu_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Of all its threads, to the nanosecond where the kernel keeps such figures."""
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            try:
+                total += int((task / "schedstat").read_text().split()[0])
+            except FileNotFoundError:
+                fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+                return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return total / 1e9
 
     def rss_bytes(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
 
 
-def sluice(program):
-    return Broker("sluice", program, SLUICE_CONFIG, ["--config"])
-
-
-def mosquitto():
+def find_mosquitto():
     program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     if not program:
         raise RuntimeError("mosquitto is not installed (./dev setup peers)")
-    return Broker("mosquitto", program, MOSQUITTO_CONFIG, ["-c"])
+    return program

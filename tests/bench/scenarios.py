@@ -1,0 +1,168 @@
+"""The scenarios. Each is a function of a Bench (how to start a broker and the generator) that returns {row: value};
+the unit stands at the end of a row's name, and less is better except for rates (per second)."""
+
+import contextlib
+import dataclasses
+import time
+
+from brokers import Broker, Setup
+from generator import Generator, measure
+
+
+class Wrong(Exception):
+    """A broker lost, repeated or reordered messages that it must not."""
+
+
+@dataclasses.dataclass
+class Bench:
+    name: str  # of the broker
+    setup: Setup
+    load: str  # the generator
+    scale: float = 1.0  # of the number of messages
+
+    def broker(self):
+        return Broker(self.name, self.setup)
+
+    def traffic(self, broker, deliveries, tls=False, **options):
+        deliveries = max(1000, int(deliveries * self.scale))
+        found, spent = measure(self.load, broker, "traffic", port=broker.tls_port if tls else broker.port, tls=tls,
+                               deliveries=deliveries, warm_up=deliveries // 10, **options)
+        faults = {key: found[key] for key in ("lost", "duplicated", "misordered") if found[key]}
+        if faults:
+            raise Wrong(f"{broker.name}: {faults}")
+        return found, spent * 1e6 / found["deliveries"]
+
+
+def throughput(title, deliveries, **options):
+    def run(bench):
+        with bench.broker() as broker:
+            found, cpu = bench.traffic(broker, deliveries, **options)
+            return {f"{title}: CPU, us": cpu, f"{title}: rate, 1/s": found["deliveries"] / found["seconds"]}
+
+    return run
+
+
+def open_loop(bench):
+    title = "open loop 5000/s, 50 pairs QoS 0, 64 B"
+    with bench.broker() as broker:
+        found, cpu = bench.traffic(broker, 25_000, topology="pairs", publishers=50, rate=5000)
+        return {f"{title}: CPU, us": cpu, f"{title}: p50, us": found["p50_us"], f"{title}: p99, us": found["p99_us"]}
+
+
+@contextlib.contextmanager
+def crowd(bench, broker, tls=False, **options):
+    """A crowd that stays while the block runs; the broker's growth by it, in bytes, is yielded."""
+    with Generator(bench.load, "crowd", port=broker.tls_port if tls else broker.port, tls=tls, **options) as generator:
+        generator.wait_phase("begin")
+        before = broker.rss_bytes()
+        generator.go()
+        generator.wait_phase("end")
+        time.sleep(1)  # what is freed or parked a moment later
+        yield broker.rss_bytes() - before
+
+
+def idle_memory(bench):
+    with bench.broker() as broker:
+        time.sleep(1)
+        return {"idle, plain and TLS listener: memory, kB": broker.rss_bytes() / 1000}
+
+
+def idle_connections(count, tls):
+    def run(bench):
+        with bench.broker() as broker, crowd(bench, broker, tls=tls, clients=count) as grown:
+            return {f"{count} idle connections, {'TLS' if tls else 'TCP'}: memory of each, B": grown / count}
+
+    return run
+
+
+def wildcards(bench):
+    rows = {}
+    title = "pairs QoS 0, 64 B, beside {} wildcard subscriptions: CPU, us"
+    for count in (20, 20_000):
+        with bench.broker() as broker, crowd(bench, broker, clients=20, subscriptions=count):
+            _, cpu = bench.traffic(broker, 300_000, topology="pairs", publishers=50, window=40)
+            rows[title.format(count)] = cpu
+    return rows
+
+
+def million(bench):
+    rows = {}
+    with bench.broker() as broker, crowd(bench, broker, clients=20, subscriptions=1_000_000) as grown:
+        rows["1,000,000 subscriptions: memory, MB"] = grown / 1e6
+        _, cpu = bench.traffic(broker, 300_000, topology="pairs", publishers=50, window=40)
+        rows["pairs QoS 0, 64 B, beside 1,000,000 subscriptions: CPU, us"] = cpu
+    return rows
+
+
+def retained(bench):
+    title = "10,000 retained, 10 wildcard readers"
+    with bench.broker() as broker, Generator(bench.load, "crowd", port=broker.port, clients=10,
+                                             retained=10_000) as generator:
+        generator.wait_phase("begin")
+        generator.go()
+        generator.wait_phase("retained")
+        before, start = broker.cpu_seconds(), time.monotonic()
+        generator.go()
+        generator.wait_phase("end")
+        messages = 10 * 10_000
+        return {f"{title}: CPU, us": (broker.cpu_seconds() - before) * 1e6 / messages,
+                f"{title}: rate, 1/s": messages / (time.monotonic() - start)}
+
+
+def churn(bench):
+    rows = {}
+    with bench.broker() as broker:
+        cpu = {}
+        for kind, count, options in (("TCP", 3000, {}), ("TLS, resumed", 2000, {"resume": True}), ("TLS, full", 300, {})):
+            tls = kind != "TCP"
+            found, spent = measure(bench.load, broker, "churn", port=broker.tls_port if tls else broker.port, tls=tls,
+                                   count=count, **options)
+            if options and found["resumed"] < count - 1:
+                raise Wrong(f"{broker.name}: {found['resumed']} of {count} TLS sessions were resumed")
+            cpu[kind] = spent * 1e6 / count
+            rows[f"connect and leave, {kind}: CPU, us"] = cpu[kind]
+            rows[f"connect and leave, {kind}: rate, 1/s"] = count / found["seconds"]
+        rows["a resumed TLS session beyond a TCP connect: CPU, us"] = cpu["TLS, resumed"] - cpu["TCP"]
+        rows["a full TLS handshake beyond a TCP connect: CPU, us"] = cpu["TLS, full"] - cpu["TCP"]
+    return rows
+
+
+def storm(bench):
+    """What 100 full handshakes a second do to others."""
+    p99 = {}
+    with bench.broker() as broker:
+        for kind in ("quiet", "storm"):
+            with contextlib.ExitStack() as stack:
+                if kind == "storm":
+                    generator = stack.enter_context(Generator(bench.load, "churn", port=broker.tls_port, tls=True,
+                                                              count=100_000, rate=100))
+                    generator.wait_phase("begin")
+                    generator.go()
+                found, _ = bench.traffic(broker, 10_000, topology="pairs", publishers=20, rate=2000)
+                p99[kind] = found["p99_us"]
+    return {"live traffic 2000/s: p99, us": p99["quiet"],
+            "live traffic 2000/s beside 100 TLS handshakes/s: p99, us": p99["storm"],
+            "growth of p99 by the handshakes, times": p99["storm"] / p99["quiet"]}
+
+
+PAIRS = {"topology": "pairs", "publishers": 50, "payload": 256}
+
+# name, function, whether once is enough (memory does not vary, and some take long)
+SCENARIOS = [
+    ("fan-in", throughput("fan-in QoS 0, 100 to 1, 64 B", 500_000, topology="fan-in", publishers=100, window=40), False),
+    ("fan-out", throughput("fan-out QoS 0, 1 to 200, 64 B", 600_000, topology="fan-out", subscribers=200, window=100), False),
+    ("fan-out-qos1", throughput("fan-out QoS 1, 1 to 50, 64 B", 300_000, topology="fan-out", subscribers=50, qos=1), False),
+    ("pairs-qos1", throughput("pairs QoS 1, 50, 256 B", 300_000, qos=1, **PAIRS), False),
+    ("pairs-qos2", throughput("pairs QoS 2, 50, 256 B", 150_000, qos=2, **PAIRS), False),
+    ("pairs-qos1-tls", throughput("pairs QoS 1, 50, 256 B, TLS 1.2", 200_000, qos=1, tls=True, **PAIRS), False),
+    ("durable", throughput("pairs QoS 1, 50, 256 B, durable", 200_000, qos=1, durable=True, **PAIRS), False),
+    ("open-loop", open_loop, False),
+    ("wildcards", wildcards, False),
+    ("retained", retained, False),
+    ("churn", churn, False),
+    ("storm", storm, False),
+    ("idle", idle_memory, False),
+    ("idle-tcp", idle_connections(10_000, False), True),
+    ("idle-tls", idle_connections(2_000, True), True),
+    ("million", million, True),
+]
