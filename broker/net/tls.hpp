@@ -45,6 +45,8 @@ class TlsFilter : public Filter {
   public:
     /// The session was resumed (ticket or session id): no certificates were exchanged this time.
     virtual bool resumed() const = 0;
+    /// The session is idle and has lent its record buffers, some 35 KB, to others.
+    virtual bool parked() const = 0;
 };
 
 }  // namespace sluice::net

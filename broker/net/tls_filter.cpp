@@ -5,6 +5,7 @@
 
 #include "net/thread_buffers.hpp"
 #include "net/tls_engine.hpp"
+#include "net/tls_parking.hpp"
 #include "net/tls_words.hpp"
 
 namespace sluice::net::tls {
@@ -25,6 +26,7 @@ class FilterImpl final : public TlsFilter {
     bool ready() const override { return ready_; }
     void identify(PeerIdentity& identity) const override;
     bool resumed() const override { return ready_ && !full_handshake_; }
+    bool parked() const override { return parking_.parked(); }
 
   private:
     // The library's two ends. Input is always there as a whole, output always goes: nothing blocks.
@@ -40,9 +42,11 @@ class FilterImpl final : public TlsFilter {
     Result<void, FilterError> check_offered_certificate();
     Err<FilterError> refuse_certificate(std::uint32_t flags);
     void send_alert(int alert);
+    Err<FilterError> no_memory();
 
     std::shared_ptr<const Engine> engine_;
     Ssl ssl_;
+    Parking parking_;
     /// Until the client's first record is whole: the library's buffers, some 35 KB, are not for those who say
     /// nothing, or one byte a second.
     ByteBuffer first_record_;
@@ -104,6 +108,7 @@ Result<void, FilterError> FilterImpl::receive(Bytes wire, ByteBuffer& plain, Byt
         first = std::exchange(first_record_, {});
         wire = first;
     }
+    if (!parking_.unpark(ssl_)) return no_memory();
     input_ = wire;
     output_ = &reply;
     const auto done = [&]() -> Result<void, FilterError> {
@@ -119,7 +124,13 @@ Result<void, FilterError> FilterImpl::receive(Bytes wire, ByteBuffer& plain, Byt
     if (!done) ended_ = true;
     input_ = {};
     output_ = nullptr;
+    parking_.park_if_idle(ssl_);
     return done;
+}
+
+Err<FilterError> FilterImpl::no_memory() {
+    ended_ = true;
+    return Err{FilterError{"TLS: no memory for a record"}};
 }
 
 Result<bool, FilterError> FilterImpl::shake_hands() {
@@ -199,6 +210,7 @@ Result<void, FilterError> FilterImpl::read_records(ByteBuffer& plain) {
 
 Result<void, FilterError> FilterImpl::send(Bytes plain, ByteBuffer& wire) {
     if (!ready_ || ended_) return Err{FilterError{"TLS: nothing can be sent outside a session"}};
+    if (!parking_.unpark(ssl_)) return no_memory();
     output_ = &wire;
     int result = 0;
     // mbedtls_ssl_write makes one record of at most 16 KiB per call.
@@ -208,6 +220,7 @@ Result<void, FilterError> FilterImpl::send(Bytes plain, ByteBuffer& wire) {
         plain = plain.subspan(static_cast<std::size_t>(result));
     }
     output_ = nullptr;
+    parking_.park_if_idle(ssl_);
     if (result >= 0) return {};
     ended_ = true;
     return Err{FilterError{session_failure(result, ssl_)}};
@@ -216,6 +229,7 @@ Result<void, FilterError> FilterImpl::send(Bytes plain, ByteBuffer& wire) {
 void FilterImpl::close(ByteBuffer& wire) {
     if (!ready_ || ended_) return;
     ended_ = true;
+    if (!parking_.unpark(ssl_)) return;
     output_ = &wire;
     mbedtls_ssl_close_notify(ssl_.get());
     output_ = nullptr;
