@@ -16,9 +16,9 @@ ShardSet::ShardSet(std::size_t count, const shard::SharedParts& parts) {
     for (std::size_t i = 0; i < count; ++i) {
         shards_.push_back(std::make_unique<shard::Shard>(static_cast<store::ShardIndex>(i), parts));
     }
-    std::vector<shard::Mailbox*> boxes;
-    for (const auto& shard : shards_) boxes.push_back(&shard->mailbox());
-    for (const auto& shard : shards_) shard->set_peers(boxes);
+    std::vector<shard::Peer> peers;
+    for (const auto& shard : shards_) peers.push_back(shard->as_peer());
+    for (const auto& shard : shards_) shard->set_peers(peers);
 }
 
 ShardSet::~ShardSet() {

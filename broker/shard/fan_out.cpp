@@ -27,9 +27,19 @@ void Shard::publish(const core::MessagePtr& message, TicketId ticket, const Orig
     fan_out(passage);
     if (!groups_.empty()) share_out(passage);
     end_passage(passage);
+    if (peers_.size() > 1) send_to_peers(message, ticket, origin);
+    if (ticket == 0) return;
+    if (batch_.size() > before) hold_until_commit(ticket);
+    tickets_.note(ticket, passage.worst, passage.matched);
+}
+
+void Shard::send_to_peers(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
+    // Retained first, then this look: who subscribes meanwhile finds the message in one way or the other.
+    const TopicMarks marks(message->topic());
     for (std::size_t i = 0; i < peers_.size(); ++i) {
         if (i == index_) continue;
-        if (message->qos() == QoS::at_most_once && peers_[i]->depth() > mail_high_mark) {
+        if (share_orders_[i].empty() && !peers_[i].interest->may_want(marks)) continue;
+        if (message->qos() == QoS::at_most_once && peers_[i].mailbox->depth() > mail_high_mark) {
             counters_.mail_drops.add();
             share_orders_[i].clear();
             continue;
@@ -39,9 +49,6 @@ void Shard::publish(const core::MessagePtr& message, TicketId ticket, const Orig
                                                 ticket == 0 ? TicketRef{} : TicketRef{index_, ticket},
                                                 std::exchange(share_orders_[i], {}), origin});
     }
-    if (ticket == 0) return;
-    if (batch_.size() > before) hold_until_commit(ticket);
-    tickets_.note(ticket, passage.worst, passage.matched);
 }
 
 void Shard::retain(const core::MessagePtr& message) {

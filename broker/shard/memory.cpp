@@ -59,7 +59,7 @@ void Shard::look_at_memory() {
     if (memory_.look(now().mono, memory_gauge::grown_here(), bytes, bytes_max)) {
         if (memory_.level() > before) {
             for (std::size_t i = 0; i < peers_.size(); ++i) {
-                if (i != index_) peers_[i]->post(mail::LookAtMemory{});
+                if (i != index_) peers_[i].mailbox->post(mail::LookAtMemory{});
             }
         }
         if (memory_.level() == Level::plenty) give_back(now().mono, trim_interval_at_end);

@@ -89,8 +89,10 @@ void Shard::discard_session(SubscriberId id) {
     CHECK(!s.link);
     leave_all_groups(id);
     publish_will(id);  // the end of the session ends the will's delay [MQTT-3.1.3-9]
-    for (const auto& [filter, options] : s.subscriptions) tree_.unsubscribe(filter, id);
-    for (const auto& [filter, options] : s.subscriptions) count_subscription(filter, false);
+    for (const auto& [filter, options] : s.subscriptions) {
+        take_subscription(id, filter);
+        count_subscription(filter, false);
+    }
     end_queue(id);
     by_client_.erase(s.client_id);
     if (s.client_id.starts_with(bridge_session_prefix)) counters_.bridge_sessions.sub();

@@ -12,6 +12,7 @@ namespace {
 // Handlers that may run before the results of a turn leave: enough to batch a burst, few enough that nobody
 // waits long.
 constexpr int handlers_per_turn = 256;
+constexpr int turns_between_looks = 8;
 constexpr std::size_t letters_per_turn = 1000;
 constexpr std::size_t letters_kept_max = 1024;
 // Of a full queue in the store: asked for at once, 16 bytes each.
@@ -25,7 +26,8 @@ constexpr auto long_turn = Millis(50);
 Shard::Shard(store::ShardIndex index, SharedParts parts)
     : index_(index),
       parts_(std::move(parts)),
-      mailbox_([this] { boost::asio::post(context_, [this] { take_mail(); }); }),
+      doorbell_(context_, [this] { take_mail(); }),
+      mailbox_([this] { doorbell_.ring(); }),
       timer_(context_),
       lane_timer_(context_),
       retained_timer_(context_),
@@ -41,8 +43,8 @@ Now Shard::now() {
     return now_;
 }
 
-void Shard::set_peers(std::vector<Mailbox*> boxes) {
-    peers_ = std::move(boxes);
+void Shard::set_peers(std::vector<Peer> peers) {
+    peers_ = std::move(peers);
     outgoing_.resize(peers_.size());
     share_orders_.resize(peers_.size());
     groups_.set_place(index_, static_cast<std::uint32_t>(peers_.size()));
@@ -55,10 +57,22 @@ void Shard::run() {
     if (index_ == 0) arm_retained_sweep(parts_.retained_sweep);
     while (!stopping_) {
         context_.run_one();
-        for (int i = 1; i < handlers_per_turn && !turn_full_ && context_.poll_one() > 0; ++i) {
-        }
+        if (looks_for_more()) gather_more();
         end_turn();
     }
+}
+
+// Looking whether more has come costs a system call. Where single messages come one by one it finds nothing,
+// so it is then done only now and then; under load each turn finds its batch.
+bool Shard::looks_for_more() {
+    return !lone_turns_ || ++turns_since_look_ >= turns_between_looks;
+}
+
+void Shard::gather_more() {
+    int handlers = 1;
+    while (handlers < handlers_per_turn && !turn_full_ && context_.poll_one() > 0) ++handlers;
+    lone_turns_ = handlers == 1 && !turn_full_;
+    turns_since_look_ = 0;
 }
 
 bool Shard::run_ready() {
@@ -112,7 +126,7 @@ void Shard::catch_up_with_mail() {
 }
 
 void Shard::post_outgoing() {
-    for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i]->post_all(outgoing_[i]);
+    for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i].mailbox->post_all(outgoing_[i]);
 }
 
 void Shard::open_mail(mail::Admit& letter) {

@@ -21,7 +21,9 @@
 #include "core/shared_groups.hpp"
 #include "core/topic_tree.hpp"
 #include "shard/counters.hpp"
+#include "shard/doorbell.hpp"
 #include "shard/errand.hpp"
+#include "shard/interest.hpp"
 #include "shard/limits.hpp"
 #include "shard/mailbox.hpp"
 #include "shard/memory_watch.hpp"
@@ -47,13 +49,20 @@ struct SharedParts {
 /// How a connection ended; decides about the will [MQTT-3.1.2-8, -10].
 enum class Departure : std::uint8_t { clean, with_will, taken_over, shutdown };
 
+/// What a shard knows of another one.
+struct Peer {
+    Mailbox* mailbox;
+    const Interest* interest;
+};
+
 class Shard final : public Inlet, public LinkHost, private TicketOwner {
   public:
     Shard(store::ShardIndex index, SharedParts parts);
     ~Shard() override;
 
     // Before run(), by wiring.
-    void set_peers(std::vector<Mailbox*> boxes);
+    /// All shards, this one too, each at its index.
+    void set_peers(std::vector<Peer> peers);
     /// Numbers of rows and sessions go on above these.
     void set_used(core::SessionKey session_key_max, core::RowId row_max);
     void restore(const store::RecoveredSession& recovered);
@@ -89,6 +98,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     }
 
     Mailbox& mailbox() { return mailbox_; }
+    Peer as_peer() { return {&mailbox_, &interest_}; }
     const Counters& counters() const { return counters_; }
 
     // Inlet; any thread.
@@ -201,6 +211,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     };
 
     // shard.cpp: the loop, mail and time
+    bool looks_for_more();
+    void gather_more();
     void take_mail();
     /// Up to so many of the letters that were taken out of the box; true when none is left.
     bool open_letters(std::size_t most);
@@ -256,6 +268,7 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     store::TurnNumber next_turn() const { return turn_ + 1; }
 
     // fan_out.cpp
+    void send_to_peers(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin);
     void fan_out(Passage& passage);
     void collect_matches(const core::MessagePtr& message);
     /// Whether this subscriber may and wants to have it.
@@ -353,11 +366,13 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     const store::ShardIndex index_;
     SharedParts parts_;
     boost::asio::io_context context_{1};
+    Doorbell doorbell_;
     Mailbox mailbox_;
+    Interest interest_;
     std::vector<Envelope> letters_;
     std::size_t letters_opened_ = 0;  ///< of letters_
     bool opening_letters_ = false;
-    std::vector<Mailbox*> peers_;  ///< by shard; our own included
+    std::vector<Peer> peers_;  ///< by shard; our own included
     OwnerThread owner_;
     Counters counters_;
 
@@ -380,6 +395,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
 
     // The turn.
     bool stopping_ = false;
+    bool lone_turns_ = false;  ///< when last looked, a turn had one handler only
+    int turns_since_look_ = 0;
     bool turn_full_ = false;              ///< what is left of some work goes on in the next one
     std::shared_ptr<std::latch> closed_;  ///< waited for since post_close()
     bool now_read_ = false;

@@ -27,7 +27,11 @@ core::Readiness readiness_of(const core::Session& session) {
 
 bool Shard::put_subscription(SubscriberId id, std::string_view filter,
                              const core::SubscriptionOptions& options) {
-    if (!is_shared(filter)) return tree_.subscribe(filter, id, options);
+    if (!is_shared(filter)) {
+        const bool added = tree_.subscribe(filter, id, options);
+        if (added) interest_.add(filter);
+        return added;
+    }
     Slot& s = slots_[id];
     const bool is_new = groups_.join(filter, id, options, readiness_of(*s.session));
     if (is_new) ++s.shares;
@@ -35,7 +39,11 @@ bool Shard::put_subscription(SubscriberId id, std::string_view filter,
 }
 
 bool Shard::take_subscription(SubscriberId id, std::string_view filter) {
-    if (!is_shared(filter)) return tree_.unsubscribe(filter, id);
+    if (!is_shared(filter)) {
+        const bool existed = tree_.unsubscribe(filter, id);
+        if (existed) interest_.remove(filter);
+        return existed;
+    }
     const bool existed = groups_.leave(filter, id);
     if (existed) --slots_[id].shares;
     return existed;
@@ -65,7 +73,7 @@ void Shard::announce_groups(TicketId ticket) {
 
 void Shard::tell_restored() {
     announce_groups(0);
-    for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i]->post_all(outgoing_[i]);
+    for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i].mailbox->post_all(outgoing_[i]);
 }
 
 void Shard::open_mail(mail::GroupNews& letter) {

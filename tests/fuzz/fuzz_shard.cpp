@@ -177,7 +177,7 @@ class House {
             shards_[i] = std::make_unique<Shard>(
                 i, SharedParts{&store_, &retained_, auth::make_allow_all_authorizer(), limits});
         }
-        for (auto& shard : shards_) shard->set_peers({&shards_[0]->mailbox(), &shards_[1]->mailbox()});
+        for (auto& shard : shards_) shard->set_peers({shards_[0]->as_peer(), shards_[1]->as_peer()});
     }
     ~House() {
         for (auto& shard : shards_) shard->post_stop();

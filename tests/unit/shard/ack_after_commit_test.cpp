@@ -121,7 +121,7 @@ class AckAfterCommit : public testing::Test {
         shard_ = std::make_unique<Shard>(
             0, SharedParts{&store_, &retained_, auth::make_allow_all_authorizer(), {}});
         store_.shard = shard_.get();
-        shard_->set_peers({&shard_->mailbox()});
+        shard_->set_peers({shard_->as_peer()});
         thread_ = std::thread([this] { shard_->run(); });
     }
     ~AckAfterCommit() override {

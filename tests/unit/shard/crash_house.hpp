@@ -140,7 +140,7 @@ class CrashHouse {
             shards_.push_back(
                 std::make_unique<Shard>(i, SharedParts{&disk_, &retained_, authorizer_, limits_, nullptr}));
         std::vector<Mailbox*> boxes;
-        for (const auto& shard : shards_) boxes.push_back(&shard->mailbox());
+        for (const auto& shard : shards_) boxes.push_back(shard->as_peer());
         for (const auto& shard : shards_) {
             shard->set_peers(boxes);
             shard->set_used(recovered->session_key_max, recovered->row_max);

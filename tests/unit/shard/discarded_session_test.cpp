@@ -29,7 +29,7 @@ TEST(DiscardedSession, LeavesNoLoadToTheNextOneInItsPlace) {
     NotingStore store;
     core::RetainedIndex retained(10);
     Shard shard(0, {&store, &retained, auth::make_allow_all_authorizer(), {}, nullptr});
-    shard.set_peers({&shard.mailbox()});
+    shard.set_peers({shard.as_peer()});
     shard.set_used(key, 0);
     store::RecoveredSession recovered;
     recovered.record.key = key;

@@ -17,7 +17,7 @@ class OneOfTwoShards {
         shard_ = std::make_unique<Shard>(
             0, SharedParts{&store_, &retained_, auth::make_allow_all_authorizer(), Limits{}, nullptr});
         store_.shard = shard_.get();
-        shard_->set_peers({&shard_->mailbox(), &other_});
+        shard_->set_peers({shard_->as_peer(), &other_});
         thread_ = std::thread([this] { shard_->run(); });
     }
     ~OneOfTwoShards() {

@@ -31,7 +31,7 @@ class NoStore final : public store::Store {
 class Reauthentication : public testing::Test {
   protected:
     Reauthentication() {
-        shard_.set_peers({&shard_.mailbox()});
+        shard_.set_peers({shard_.as_peer()});
         thread_ = std::thread([this] { shard_.run(); });
     }
     ~Reauthentication() override {

@@ -38,7 +38,7 @@ class RetainedOnTwoShards : public testing::Test {
         store_->start(events_);
         for (std::uint32_t i = 0; i < shards_.size(); ++i)
             shards_[i] = std::make_unique<Shard>(i, SharedParts{store_.get(), &retained_, rights_, {}});
-        for (auto& shard : shards_) shard->set_peers({&shards_[0]->mailbox(), &shards_[1]->mailbox()});
+        for (auto& shard : shards_) shard->set_peers({shards_[0]->as_peer(), shards_[1]->as_peer()});
         // Somebody on the first one, whose right to read it asks for.
         int fds[2] = {-1, -1};
         EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);

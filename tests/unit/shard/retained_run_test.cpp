@@ -123,7 +123,7 @@ TEST(Mail, IsOpenedAPortionAtATime) {
     core::RetainedIndex retained(10);
     Shard shard(0, {&store, &retained, auth::make_allow_all_authorizer(), {}, nullptr});
     store.shard = &shard;
-    shard.set_peers({&shard.mailbox()});
+    shard.set_peers({shard.as_peer()});
     const auto pings = [&] { return std::as_const(shard).counters().pings.get(); };
     for (int i = 0; i < 2500; ++i) shard.post_ping();
     for (const std::uint64_t opened : {1000U, 2000U, 2500U}) {

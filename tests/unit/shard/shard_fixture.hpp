@@ -78,7 +78,7 @@ class RunningShard {
         parts.retained_sweep = retained_sweep;
         shard_ = std::make_unique<Shard>(0, parts);
         store_.shard = shard_.get();
-        shard_->set_peers({&shard_->mailbox()});
+        shard_->set_peers({shard_->as_peer()});
         thread_ = std::thread([this] { shard_->run(); });
     }
     ~RunningShard() { stop(); }

@@ -81,7 +81,7 @@ TEST(StuckStoreThread, WhoWaitsForItAndGoesIsMissedWithinItsKeepAlive) {
     HeldStore store;
     core::RetainedIndex retained(100);
     Shard shard(0, SharedParts{&store, &retained, auth::make_allow_all_authorizer(), {}});
-    shard.set_peers({&shard.mailbox()});
+    shard.set_peers({shard.as_peer()});
     std::jthread thread([&] { shard.run(); });
     const auto stop = [&](const void*) { shard.post_stop(); };
     const std::unique_ptr<const void, decltype(stop)> stop_at_end(&shard, stop);
