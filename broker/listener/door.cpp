@@ -81,7 +81,7 @@ void Door::greet(net::Channel::Socket socket) {
     if (error) return;  // gone already
     Lobby& lobby = this->lobby();
     lobby.stats.note_accepted();
-    auto& context = static_cast<asio::io_context&>(socket.get_executor().context());
+    asio::io_context& context = socket.get_executor().context();
     net::Channel channel(std::move(socket), make_filters());
     const net::PeerIdentity& peer = channel.identity();
     const auto refuse = [&](TurnedAway why, std::string_view what) {

@@ -18,7 +18,8 @@ namespace sluice::listener {
 
 class ListeningSocket {
   public:
-    using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol>;
+    using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol,
+                                                        boost::asio::io_context::executor_type>;
 
     /// `settings` outlive this.
     ListeningSocket(boost::asio::io_context& context, const ListenerSettings& settings)

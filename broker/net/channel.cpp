@@ -100,10 +100,14 @@ bool Channel::lingers() const {
     return state_ && state_->phase() == State::Phase::closing;
 }
 PeerIdentity& Channel::identity() {
-    return state_->identity;
+    return *state_->identity;
 }
 const PeerIdentity& Channel::identity() const {
-    return state_->identity;
+    return *state_->identity;
+}
+PeerIdentity Channel::take_identity() {
+    const auto identity = std::move(state_->identity);
+    return std::move(*identity);
 }
 
 }  // namespace sluice::net

@@ -67,7 +67,9 @@ struct DetachedChannel {
 
 class Channel {
   public:
-    using Socket = boost::asio::generic::stream_protocol::socket;
+    /// Bound to io_context: the executor that may be any costs 80 bytes per connection.
+    using Socket = boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol,
+                                                    boost::asio::io_context::executor_type>;
 
     /// Of an accepted socket (a tcp or local socket converts when it is moved).
     explicit Channel(Socket socket, Filters filters = {});
@@ -120,6 +122,9 @@ class Channel {
     bool lingers() const;
     PeerIdentity& identity();
     const PeerIdentity& identity() const;
+    /// Moves it out: an established connection has no room for what only its beginning needed. identity()
+    /// must not be asked for any more.
+    PeerIdentity take_identity();
 
   private:
     class State;

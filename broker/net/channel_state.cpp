@@ -34,17 +34,20 @@ int family_of(int fd) {
 }  // namespace
 
 Channel::State::State(Socket socket, Filters filters)
-    : socket_(std::move(socket)), filters_(std::move(filters)), ready_(filters_.empty()) {
+    : identity(std::make_unique<PeerIdentity>()),
+      socket_(std::move(socket)),
+      filters_(std::move(filters)),
+      ready_(filters_.empty()) {
     prepare_socket();
     sockaddr_storage peer{};
     socklen_t size = sizeof(peer);
     if (socket_.is_open()) ::getpeername(socket_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &size);
-    identity.address = endpoint_text(peer);
-    identity.ip = ip_of(peer);
+    identity->address = endpoint_text(peer);
+    identity->ip = ip_of(peer);
 }
 
 Channel::State::State(boost::asio::io_context& context, DetachedChannel detached)
-    : identity(std::move(detached.identity)),
+    : identity(std::make_unique<PeerIdentity>(std::move(detached.identity))),
       lease(std::move(detached.lease)),
       socket_(context),
       filters_(std::move(detached.filters)),
@@ -164,7 +167,7 @@ Channel::State::ReadEnd Channel::State::read_now(MutableBytes into, std::size_t&
     }
     bytes = 0;
     if (got < 0 && would_block(errno)) return ReadEnd::drained;
-    read_fault_ = got == 0 ? "closed by the peer" : text_of_errno(errno);
+    read_error_ = got == 0 ? 0 : errno;
     return ReadEnd::ended;
 }
 
@@ -187,7 +190,7 @@ void Channel::State::process(std::size_t inline_bytes) {
     if (phase_ == Phase::closed) return;
     if (wire_.size() > wire_sent_) pump();
     if (phase_ == Phase::open && handler_ && end == ReadEnd::ended)
-        return fail(std::exchange(read_fault_, {}));
+        return fail(read_error_ == 0 ? "closed by the peer" : text_of_errno(read_error_));
     read_more();
 }
 
@@ -200,7 +203,7 @@ bool Channel::State::introduce(Bytes wire, ByteBuffer& behind) {
         return false;
     }
     if (!first.ready()) return false;
-    first.identify(identity);
+    first.identify(*identity);
     filters_.end_introduction();
     handler_->on_introduced();
     if (!handler_) return false;
@@ -227,7 +230,7 @@ void Channel::State::deliver(Bytes wire) {
 void Channel::State::note_ready() {
     if (ready_ || !filters_.ready()) return;
     ready_ = true;
-    filters_.identify(identity);
+    filters_.identify(*identity);
     if (!output_.empty()) pump();
 }
 
@@ -249,8 +252,8 @@ void Channel::State::discard_input() {
 void Channel::State::drop_after(const std::exception& thrown) noexcept {
     processing_ = false;
     try {
-        log::error(
-            fmt::format("net: connection dropped peer={} exception={}", identity.address, thrown.what()));
+        log::error(fmt::format("net: connection dropped peer={} exception={}",
+                               identity ? identity->address : "(a client)", thrown.what()));
         fail(fmt::format("internal error: {}", thrown.what()));
     } catch (const std::exception&) {
         close_now();
@@ -307,7 +310,7 @@ DetachedChannel Channel::State::detach(Bytes unconsumed) {
     DetachedChannel out;
     phase_ = Phase::closed;
     handler_ = nullptr;
-    out.identity = std::move(identity);
+    if (identity) out.identity = std::move(*identity);
     out.lease = std::move(lease);
     out.filters = filters_.release();
     append(out.unread, unconsumed);

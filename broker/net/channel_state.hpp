@@ -38,8 +38,8 @@ class Channel::State final : public RefCounted<Channel::State> {
     std::size_t unsent_bytes() const { return output_.bytes() + wire_.size() - wire_sent_; }
     void check_owner() const { owner_.check(); }
 
-    PeerIdentity identity;
-    std::unique_ptr<SocketLease> lease;  ///< as long as socket_ is open
+    std::unique_ptr<PeerIdentity> identity;  ///< null: taken
+    std::unique_ptr<SocketLease> lease;      ///< as long as socket_ is open
     OutputQueue& output() { return output_; }
 
   private:
@@ -79,7 +79,7 @@ class Channel::State final : public RefCounted<Channel::State> {
     ByteBuffer wire_;            ///< encrypted; borrowed from the thread while not empty
     std::size_t wire_sent_ = 0;  ///< of it, taken by the socket
     ByteBuffer unread_;          ///< plain, from before a detach
-    std::string read_fault_;     ///< why the connection ends once what was read is delivered
+    int read_error_ = 0;         ///< why the connection ends once what was read is delivered; 0: by the peer
     std::unique_ptr<boost::asio::steady_timer> grace_;  ///< only while closing
     OwnerThread owner_;
     Phase phase_ = Phase::open;

@@ -53,6 +53,7 @@ Connection::Connection(Shard& shard, core::SubscriberId id, Admission admission)
     : shard_(shard),
       id_(id),
       channel_(shard.context(), std::move(admission.channel)),
+      address_(channel_.take_identity().address),
       frames_(shard.limits().packet_bytes_max),
       version_(admission.version),
       client_id_assigned_(admission.client_id_assigned),
@@ -74,7 +75,7 @@ Connection::Connection(Shard& shard, core::SubscriberId id, Admission admission)
 }
 
 std::string Connection::describe() {
-    return fmt::format("client {} at {}", log::quote(slot().client_id), channel_.identity().address);
+    return fmt::format("client {} at {}", log::quote(slot().client_id), address_);
 }
 
 void Connection::open(bool session_present) {

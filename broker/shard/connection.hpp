@@ -36,7 +36,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void end_if_stuck();
     /// A QoS 2 message of an earlier connection waits for its PUBREL only now.
     void note_inbound_before(wire::PacketId id) { inbound_before_.insert(id); }
-    const std::string& address() const { return channel_.identity().address; }
+    const std::string& address() const { return address_; }
 
     // Link
     Delivered deliver(const core::Send& send) override;
@@ -185,6 +185,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     Shard& shard_;
     const core::SubscriberId id_;
     net::Channel channel_;
+    const std::string address_;  ///< of the far end, for the log
     wire::FrameReader frames_;
     const wire::Version version_;
     const bool client_id_assigned_;
