@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "app/memory_budget.hpp"
+#include "app/startup_memory.hpp"
 #include "app/systemd.hpp"
 #include "app/wiring.hpp"
 #include "base/log.hpp"
@@ -117,6 +118,7 @@ int run(const Options& options, Config config, const ModuleSource& modules) {
     }
     log::info("ready");
     systemd::notify_ready("serving");
+    give_back_startup_memory();
     caretaker.serve();
     systemd::notify_stopping("stopping");
     wiring.stop();

@@ -1,17 +1,49 @@
 #include "app/systemd.hpp"
 
 #include <fmt/format.h>
-#include <systemd/sd-daemon.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
 
 #include "app/logging.hpp"
 
 namespace sluice::app::systemd {
 namespace {
 
+/// One datagram to the socket that systemd has named, as sd_notify(3) describes the protocol. Not by
+/// libsystemd: for this one datagram it brings seven libraries and 1 MB of resident memory.
 void notify(const std::string& state) {
-    // Fails only when there is nobody to tell, or systemd is gone: nothing that we could do about it.
-    (void)::sd_notify(0, state.c_str());
+    const char* path = std::getenv("NOTIFY_SOCKET");
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::size_t length = path ? std::strlen(path) : 0;
+    if (length < 2 || length >= sizeof address.sun_path || (path[0] != '/' && path[0] != '@')) return;
+    std::memcpy(address.sun_path, path, length);
+    if (path[0] == '@') address.sun_path[0] = '\0';  // in the abstract namespace
+    const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (socket < 0) return;
+    // Fails only when systemd is gone: nothing that we could do about it.
+    (void)::sendto(socket, state.data(), state.size(), MSG_NOSIGNAL,
+                   reinterpret_cast<const sockaddr*>(&address),
+                   static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length));
+    ::close(socket);
+}
+
+/// A positive number in the environment, or nothing.
+std::optional<std::int64_t> number_in(const char* name) {
+    const char* text = std::getenv(name);
+    if (!text) return {};
+    std::int64_t number = 0;
+    const char* end = text + std::strlen(text);
+    const auto [stop, error] = std::from_chars(text, end, number);
+    if (error != std::errc() || stop != end || number <= 0) return {};
+    return number;
 }
 
 /// A line end in a status would begin another assignment.
@@ -49,9 +81,11 @@ void notify_extend_timeout(std::chrono::microseconds by) {
 }
 
 std::optional<std::chrono::microseconds> watchdog_period() {
-    std::uint64_t period_us = 0;
-    if (::sd_watchdog_enabled(0, &period_us) <= 0) return {};
-    return std::chrono::microseconds(period_us);
+    // sd_watchdog_enabled(3): the period may be meant for another process of the service.
+    const auto period_us = number_in("WATCHDOG_USEC");
+    if (std::getenv("WATCHDOG_PID") && number_in("WATCHDOG_PID") != ::getpid()) return {};
+    if (!period_us) return {};
+    return std::chrono::microseconds(*period_us);
 }
 
 }  // namespace sluice::app::systemd

@@ -33,7 +33,6 @@ build librdkafka-dev the Kafka bridge
 build librabbitmq-dev the AMQP bridge
 build libpaho-mqtt-dev the device simulator (C part)
 build libpaho-mqttpp-dev the device simulator (C++ part)
-build libsystemd-dev readiness and watchdog under systemd
 build libgtest-dev unit tests are part of the build description
 build libgmock-dev likewise
 build libbenchmark-dev likewise, for benchmarks
