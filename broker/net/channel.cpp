@@ -13,6 +13,7 @@ DetachedChannel& DetachedChannel::operator=(DetachedChannel&& other) noexcept {
     filters = std::move(other.filters);
     identity = std::move(other.identity);
     lease = std::move(other.lease);
+    ending = std::move(other.ending);
     unread = std::move(other.unread);
     wire = std::move(other.wire);
     output = std::move(other.output);

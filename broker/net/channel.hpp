@@ -60,6 +60,7 @@ struct DetachedChannel {
     Filters filters;  ///< the first is nearest to the wire
     PeerIdentity identity;
     std::unique_ptr<SocketLease> lease;  ///< may be null
+    std::string ending;                  ///< why it is over once `unread` is consumed; empty: it goes on
     ByteBuffer unread;   ///< plain bytes that came and were not consumed; the next on_bytes begins with them
     ByteBuffer wire;     ///< already encrypted, not yet sent
     OutputQueue output;  ///< not yet encrypted, not yet sent

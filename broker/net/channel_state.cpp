@@ -54,6 +54,7 @@ Channel::State::State(boost::asio::io_context& context, DetachedChannel detached
       output_(std::move(detached.output)),
       wire_(std::move(detached.wire)),
       unread_(std::move(detached.unread)) {
+    if (!detached.ending.empty()) ending_ = std::make_unique<std::string>(std::move(detached.ending));
     ready_ = filters_.ready();
     Error error;
     const int family = family_of(detached.fd);
@@ -85,7 +86,7 @@ void Channel::State::begin() {
     if (!socket_.is_open()) return fail("the socket could not be taken over");
     flush();
     deliver_unread();
-    read_more();
+    if (!ended_after_input()) read_more();
 }
 
 void Channel::State::deliver_unread() {
@@ -94,6 +95,20 @@ void Channel::State::deliver_unread() {
     processing_ = true;
     handler_->on_bytes(bytes);
     processing_ = false;
+}
+
+// A handler that has paused has bytes in hand that it will look at later, perhaps on another thread: a client
+// may say all it has to say and its farewell in one breath.
+void Channel::State::end_after_input(std::string why) {
+    ending_ = std::make_unique<std::string>(std::move(why));
+    ended_after_input();
+}
+
+bool Channel::State::ended_after_input() {
+    if (!ending_ || paused_ || !handler_) return false;
+    const auto why = std::move(ending_);
+    fail(*why);
+    return true;
 }
 
 void Channel::State::pause_reading() {
@@ -106,10 +121,11 @@ void Channel::State::resume_reading() {
     if (!paused_) return;
     paused_ = false;
     if (processing_ || !handler_) return;
-    if (unread_.empty() && held_bytes_ == 0) return read_more();
+    if (unread_.empty() && held_bytes_ == 0 && !ending_) return read_more();
     post([this] {
         if (paused_) return;
         deliver_unread();
+        if (ended_after_input()) return;
         if (held_bytes_ > 0 && !paused_ && phase_ == Phase::open) {
             process(std::exchange(held_bytes_, std::uint8_t{0}));
         } else {
@@ -128,7 +144,7 @@ void Channel::State::read_more() {
     const bool wanted = phase_ == Phase::closing || (phase_ == Phase::open && handler_ && !paused_);
     // A peer that asks (pings) and does not read the answers is not listened to until it does.
     if (phase_ == Phase::open && wire_.size() - wire_sent_ > reply_bytes_max) return;
-    if (!wanted || reading_ || processing_ || held_bytes_ > 0 || peer_ended_) return;
+    if (!wanted || reading_ || processing_ || held_bytes_ > 0 || peer_ended_ || ending_) return;
     reading_ = true;
     socket_.async_read_some(boost::asio::buffer(inline_),
                             [self = Self(this)](const Error& error, std::size_t bytes) {
@@ -190,7 +206,7 @@ void Channel::State::process(std::size_t inline_bytes) {
     if (phase_ == Phase::closed) return;
     if (wire_.size() > wire_sent_) pump();
     if (phase_ == Phase::open && handler_ && end == ReadEnd::ended)
-        return fail(read_error_ == 0 ? "closed by the peer" : text_of_errno(read_error_));
+        return end_after_input(read_error_ == 0 ? "closed by the peer" : text_of_errno(read_error_));
     read_more();
 }
 
@@ -223,8 +239,10 @@ void Channel::State::deliver(Bytes wire) {
     if (wire_.capacity() == 0) wire_ = ThreadBuffers::mine().borrow();
     const auto received = filters_.receive(wire, plain, wire_);
     note_ready();
+    // Before the handler is called: it may take the channel elsewhere.
+    if (!received) ending_ = std::make_unique<std::string>(received.error().what);
     if (!plain.empty()) handler_->on_bytes(plain);
-    if (!received && handler_) fail(received.error().what);
+    ended_after_input();
 }
 
 void Channel::State::note_ready() {
@@ -280,6 +298,7 @@ void Channel::State::close_after_flush(std::chrono::milliseconds grace) {
     phase_ = Phase::closing;
     held_bytes_ = 0;
     unread_.clear();
+    ending_.reset();
     if (!ready_) output_.clear();
     grace_ = std::make_unique<boost::asio::steady_timer>(socket_.get_executor());
     grace_->expires_after(std::min<std::chrono::milliseconds>(grace, grace_max));
@@ -312,6 +331,7 @@ DetachedChannel Channel::State::detach(Bytes unconsumed) {
     handler_ = nullptr;
     if (identity) out.identity = std::move(*identity);
     out.lease = std::move(lease);
+    if (ending_) out.ending = *ending_;
     out.filters = filters_.release();
     append(out.unread, unconsumed);
     append(out.unread, unread_);

@@ -61,6 +61,9 @@ class Channel::State final : public RefCounted<Channel::State> {
     void deliver(Bytes wire);
     bool introduce(Bytes wire, ByteBuffer& behind);
     void deliver_unread();
+    /// The peer has ended: as soon as everything that came before has been consumed.
+    void end_after_input(std::string why);
+    bool ended_after_input();
     void note_ready();
     void discard_input();
 
@@ -79,7 +82,9 @@ class Channel::State final : public RefCounted<Channel::State> {
     ByteBuffer wire_;            ///< encrypted; borrowed from the thread while not empty
     std::size_t wire_sent_ = 0;  ///< of it, taken by the socket
     ByteBuffer unread_;          ///< plain, from before a detach
-    int read_error_ = 0;         ///< why the connection ends once what was read is delivered; 0: by the peer
+    std::unique_ptr<const std::string>
+        ending_;          ///< the peer has ended; why, once the handler takes input again
+    int read_error_ = 0;  ///< why the connection ends once what was read is delivered; 0: by the peer
     std::unique_ptr<boost::asio::steady_timer> grace_;  ///< only while closing
     OwnerThread owner_;
     Phase phase_ = Phase::open;

@@ -242,5 +242,47 @@ TEST_F(ChannelTest, ContextMayEndBeforeItsLastOperations) {
     EXPECT_LT(pair.far.read_to_end().size(), std::size_t{1 << 20});
 }
 
+// All that a client has to say and its farewell in one breath: the bytes are for the next owner, and then it
+// is over.
+TEST_F(ChannelTest, AnEndWaitsForBytesThatWereNotLookedAt) {
+    for (const bool inside : {true, false}) {
+        SCOPED_TRACE(inside ? "detached inside on_bytes" : "detached later");
+        Pair pair = test::unix_pair(context);
+        Recorder first;
+        Channel channel(std::move(pair.near), test_filters());
+        std::optional<DetachedChannel> moved;
+        first.when_bytes = [&] {
+            channel.pause_reading();
+            if (inside) moved = channel.detach(as_bytes("AB"));
+        };
+        channel.start(first);
+        pair.far.write("hiBC!");
+        ASSERT_TRUE(run_until(context, [&] { return first.bytes == "AB"; }));
+        if (!inside) moved = channel.detach(as_bytes("AB"));
+        EXPECT_TRUE(first.closed.empty());
+
+        Recorder second;
+        Channel arrived(context, std::move(*moved));
+        arrived.start(second);
+        ASSERT_TRUE(run_until(context, [&] { return !second.closed.empty(); }));
+        EXPECT_EQ(second.bytes, "AB");
+        EXPECT_EQ(second.closed[0], "an exclamation mark");
+    }
+}
+
+TEST_F(ChannelTest, AnEndWaitsForAPausedHandler) {
+    Pair pair = test::unix_pair(context);
+    Channel channel(std::move(pair.near), test_filters());
+    handler.when_bytes = [&] { channel.pause_reading(); };
+    channel.start(handler);
+    pair.far.write("hiBC!");
+    ASSERT_TRUE(run_until(context, [&] { return handler.bytes == "AB"; }));
+    EXPECT_EQ(pair.far.read(13), "welcome alert") << "the answer does not wait";
+    EXPECT_TRUE(handler.closed.empty());
+    channel.resume_reading();
+    ASSERT_TRUE(run_until(context, [&] { return !handler.closed.empty(); }));
+    EXPECT_EQ(handler.closed[0], "an exclamation mark");
+}
+
 }  // namespace
 }  // namespace sluice::net
