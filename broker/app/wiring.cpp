@@ -95,7 +95,8 @@ Result<void, std::string> Wiring::open_store() {
         const auto kept = decoy_secret_->keep_in(config_.data_dir + "/auth.secret");
         if (!kept) log::warn("auth: " + kept.error());
     }
-    retained_ = std::make_unique<core::RetainedIndex>(retained_max(), static_cast<std::uint32_t>(shard_count()));
+    retained_ =
+        std::make_unique<core::RetainedIndex>(retained_max(), static_cast<std::uint32_t>(shard_count()));
     // A limit that was lowered since takes nothing away that was promised to be kept.
     for (const core::MessagePtr& message : recovered_.retained) retained_->keep(message);
     if (recovered_.retained.size() > config_.limits.retained_messages_max) {

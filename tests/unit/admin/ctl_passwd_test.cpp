@@ -34,7 +34,7 @@ class CtlPasswd : public testing::Test {
     Verdict check(const std::string& name, const std::string& password) const {
         const auto table = auth::parse_passwords(text(), path_);
         EXPECT_TRUE(table.ok()) << table.error();
-        return table->check(name, password);
+        return table->check(name, password, {});
     }
 
     sluice::test::TempFolder folder_;

@@ -39,7 +39,7 @@ TEST(ModuleLoader, every_installed_module_loads_and_its_rows_are_sound) {
             EXPECT_FALSE(rows.empty());
             for (const auto& row : rows) {
                 EXPECT_FALSE(row.doc.empty()) << row.key;
-                EXPECT_NE(row.assign, nullptr) << row.key;
+                EXPECT_NE(row.assign.assign, nullptr) << row.key;
                 EXPECT_LE(row.minimum, row.maximum) << row.key;
                 EXPECT_EQ(row.kind == SettingKind::choice, !row.choices.empty()) << row.key;
             }

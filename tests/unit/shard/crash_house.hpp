@@ -139,10 +139,10 @@ class CrashHouse {
         for (std::uint32_t i = 0; i < count; ++i)
             shards_.push_back(
                 std::make_unique<Shard>(i, SharedParts{&disk_, &retained_, authorizer_, limits_, nullptr}));
-        std::vector<Mailbox*> boxes;
-        for (const auto& shard : shards_) boxes.push_back(shard->as_peer());
+        std::vector<shard::Peer> peers;
+        for (const auto& shard : shards_) peers.push_back(shard->as_peer());
         for (const auto& shard : shards_) {
-            shard->set_peers(boxes);
+            shard->set_peers(peers);
             shard->set_used(recovered->session_key_max, recovered->row_max);
         }
         for (const auto& session : recovered->sessions) home_of(session.record.client_id).restore(session);

@@ -17,7 +17,8 @@ class OneOfTwoShards {
         shard_ = std::make_unique<Shard>(
             0, SharedParts{&store_, &retained_, auth::make_allow_all_authorizer(), Limits{}, nullptr});
         store_.shard = shard_.get();
-        shard_->set_peers({shard_->as_peer(), &other_});
+        other_interest_.add("#");
+        shard_->set_peers({shard_->as_peer(), {&other_, &other_interest_}});
         thread_ = std::thread([this] { shard_->run(); });
     }
     ~OneOfTwoShards() {
@@ -31,6 +32,7 @@ class OneOfTwoShards {
     InstantStore store_;
     core::RetainedIndex retained_{1000};
     Mailbox other_;
+    Interest other_interest_;
     std::unique_ptr<Shard> shard_;
     std::thread thread_;
 };

@@ -102,12 +102,12 @@ class TurnByTurn : public testing::Test {
 
     explicit TurnByTurn(std::size_t count = 1, const Limits& limits = {}) {
         const SharedParts parts{&store_, &retained_, auth::make_allow_all_authorizer(), limits};
-        std::vector<Mailbox*> boxes;
+        std::vector<shard::Peer> peers;
         for (std::size_t i = 0; i < count; ++i) {
             shards_.push_back(std::make_unique<Shard>(static_cast<store::ShardIndex>(i), parts));
-            boxes.push_back(&shards_.back()->mailbox());
+            peers.push_back(shards_.back()->as_peer());
         }
-        for (auto& shard : shards_) shard->set_peers(boxes);
+        for (auto& shard : shards_) shard->set_peers(peers);
     }
     ~TurnByTurn() override {
         for (auto& shard : shards_) shard->post_stop();
