@@ -59,11 +59,6 @@ SubscriberId Shard::find_client(std::string_view client_id) const {
     return it == by_client_.end() ? UINT32_MAX : it->second;
 }
 
-SubscriberId Shard::lane_slot(LinkNumber number) const {
-    const auto it = lanes_.find(number);
-    return it == lanes_.end() ? UINT32_MAX : it->second;
-}
-
 SubscriberId Shard::make_slot(std::string client_id, core::SessionKey key, const core::QueueBounds& bounds) {
     SubscriberId id = 0;
     if (free_slots_.empty()) {
@@ -275,32 +270,6 @@ void Shard::arm_retained_sweep(Millis after) {
         counters_.retained_expired.add(gone.size());
         arm_retained_sweep(gone.size() < retained_per_sweep ? parts_.retained_sweep : Millis(10));
     });
-}
-
-void Shard::attach_link(LinkNumber number, std::uint16_t quota) {
-    const SubscriberId id = lane_slot(number);
-    if (id == UINT32_MAX) return;
-    core::Effects& effects = begin_step();
-    slots_[id].session->attach(quota, now(), effects);
-    execute(id, effects);
-    mark_dirty(id);
-}
-
-void Shard::detach_link(LinkNumber number) {
-    const SubscriberId id = lane_slot(number);
-    if (id == UINT32_MAX) return;
-    slots_[id].session->detach();
-    if (slots_[id].shares > 0) refresh_member(id);
-}
-
-void Shard::confirm(LinkNumber number, wire::PacketId packet_id) {
-    const SubscriberId id = lane_slot(number);
-    if (id == UINT32_MAX) return;
-    core::Effects& effects = begin_step();
-    (void)slots_[id].session->on_puback(packet_id, now(),
-                                        effects);  // unknown: confirmed twice, which is harmless
-    execute(id, effects);
-    mark_dirty(id);
 }
 
 void Shard::stop_all() {

@@ -17,17 +17,16 @@ constexpr std::size_t letters_per_turn = 1000;
 constexpr std::size_t letters_kept_max = 1024;
 // Of a full queue in the store: asked for at once, 16 bytes each.
 constexpr std::size_t oldest_rows = 64;
-constexpr auto lane_tick = Millis(50);
 // A longer turn freezes every client of the shard; it is worth a line in the log.
 constexpr auto long_turn = Millis(50);
 
 }  // namespace
 
 Shard::Shard(store::ShardIndex index, SharedParts parts)
-    : index_(index),
+    : Post([this] { doorbell_.ring(); }),
+      index_(index),
       parts_(std::move(parts)),
       doorbell_(context_, [this] { take_mail(); }),
-      mailbox_([this] { doorbell_.ring(); }),
       timer_(context_),
       lane_timer_(context_),
       retained_timer_(context_),
@@ -85,10 +84,6 @@ bool Shard::run_ready() {
     return handlers > 0;
 }
 
-void Shard::post_stop() {
-    mailbox_.post(mail::Stop{});
-}
-
 bool Shard::open_letters(std::size_t most) {
     struct Opening {
         bool& flag;
@@ -109,10 +104,10 @@ bool Shard::open_letters(std::size_t most) {
 
 void Shard::take_mail() {
     const bool fresh = letters_.empty();
-    if (fresh) mailbox_.take(letters_);
+    if (fresh) mailbox().take(letters_);
     const bool done = open_letters(letters_per_turn);
     // Mail that came since the box was emptied has woken us, or will.
-    if (done && (fresh || mailbox_.depth() == 0)) return;
+    if (done && (fresh || mailbox().depth() == 0)) return;
     // After a stall there may be very many; sockets and the store have their turn in between.
     turn_full_ = true;
     boost::asio::post(context_, [this] { take_mail(); });
@@ -121,7 +116,7 @@ void Shard::take_mail() {
 void Shard::catch_up_with_mail() {
     if (is_only_shard() || opening_letters_) return;
     open_letters(SIZE_MAX);  // what a turn has left over
-    mailbox_.take(letters_);
+    mailbox().take(letters_);
     open_letters(SIZE_MAX);
 }
 
@@ -131,59 +126,6 @@ void Shard::post_outgoing() {
 
 void Shard::open_mail(mail::Admit& letter) {
     admit(std::move(*letter.admission));
-}
-
-void Shard::open_mail(mail::AddLink& letter) {
-    LinkSpec& spec = *letter.spec;
-    core::SubscriberId id = find_client(spec.client_id);
-    if (id == UINT32_MAX) id = make_slot(spec.client_id, next_session_key(), spec.bounds);
-    Slot& s = slots_[id];
-    // Who waits for the upstream goes on waiting, if the new lane still lets them.
-    LaneSlot::Waits waiting;
-    if (s.lane && spec.ack_upstream) waiting.swap(s.lane->waiting);
-    take_lane_away(id);
-    s.expiry_interval_s = never_expires;
-    s.session->set_bounds(spec.bounds);
-    s.lane = std::make_unique<LaneSlot>();
-    s.lane->number = spec.number;
-    s.lane->accepts = std::move(spec.accepts);
-    s.lane->ack_upstream = spec.ack_upstream;
-    s.lane->waiting = std::move(waiting);
-    lanes_[spec.number] = id;
-    save_session(id);
-    // The route may have been changed since its spool was written: what it no longer asks for must not come
-    // any more.
-    std::vector<std::string> stale;
-    for (const auto& [filter, options] : s.subscriptions) stale.push_back(filter);
-    for (const LinkSpec::Wanted& wanted : spec.subscriptions) {
-        std::erase(stale, wanted.filter);
-        subscribe(id, wanted.filter, wanted.options);
-    }
-    for (const std::string& filter : stale) unsubscribe(id, filter);
-    s.link = spec.make(*this);
-    mark_dirty(id);
-    arm_lane_tick();
-}
-
-void Shard::open_mail(mail::RemoveLink& letter) {
-    const core::SubscriberId id = lane_slot(letter.number);
-    if (id != UINT32_MAX) take_lane_away(id);
-}
-
-void Shard::take_lane_away(core::SubscriberId id) {
-    Slot& s = slots_[id];
-    if (!s.lane) return;
-    depart(id, Departure::shutdown);
-    // As when the upstream does not confirm in time: the message stays in the spool.
-    for (const auto& [row, wait] : s.lane->waiting)
-        answer_soon(wait.ticket, wire::ReasonCode::implementation_specific_error);
-    lanes_.erase(s.lane->number);
-    s.lane.reset();
-}
-
-void Shard::open_mail(mail::Note& letter) {
-    const core::SubscriberId id = lane_slot(letter.number);
-    if (id != UINT32_MAX && slots_[id].link) slots_[id].link->on_note(std::move(letter.note));
 }
 
 void Shard::open_mail(mail::Deliver& letter) {
@@ -309,34 +251,6 @@ void Shard::arm_timer() {
 
 void Shard::fire_timers() {
     while (!timers_.empty() && timers_.next() <= now().mono) fire(timers_.pop());
-}
-
-void Shard::arm_lane_tick() {
-    if (lane_tick_armed_ || lanes_.empty()) return;
-    lane_tick_armed_ = true;
-    lane_timer_.expires_after(lane_tick);
-    lane_timer_.async_wait([this](const boost::system::error_code& error) {
-        lane_tick_armed_ = false;
-        if (error) return;
-        tick_lanes();
-        arm_lane_tick();
-    });
-}
-
-void Shard::tick_lanes() {
-    for (const auto& [number, id] : lanes_) {
-        Slot& s = slots_[id];
-        if (!s.link) continue;
-        s.link->on_tick(now());
-        mark_dirty(id);
-        if (!s.lane->ack_upstream) continue;
-        // A publisher does not wait for an upstream for ever; the message itself stays in the spool.
-        std::erase_if(s.lane->waiting, [this](const auto& row_and_wait) {
-            if (now().mono - row_and_wait.second.since < parts_.limits.upstream_ack_timeout) return false;
-            answer_soon(row_and_wait.second.ticket, wire::ReasonCode::implementation_specific_error);
-            return true;
-        });
-    }
 }
 
 void Shard::end_turn() {

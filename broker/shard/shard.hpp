@@ -25,11 +25,12 @@
 #include "shard/errand.hpp"
 #include "shard/interest.hpp"
 #include "shard/limits.hpp"
-#include "shard/mailbox.hpp"
 #include "shard/memory_watch.hpp"
+#include "shard/post.hpp"
 #include "shard/slot.hpp"
 #include "shard/takeover_damper.hpp"
 #include "shard/timer_queue.hpp"
+#include "shard/waiting.hpp"
 
 namespace sluice::shard {
 
@@ -55,7 +56,7 @@ struct Peer {
     const Interest* interest;
 };
 
-class Shard final : public Inlet, public LinkHost, private TicketOwner {
+class Shard final : public Post, public LinkHost, private TicketOwner {
   public:
     Shard(store::ShardIndex index, SharedParts parts);
     ~Shard() override;
@@ -74,45 +75,8 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     /// One turn with what is ready now, on the caller's thread, instead of run(): for tests that decide
     /// themselves what happens when. False: nothing was ready.
     bool run_ready();
-    /// Any thread: ends all connections; counts `done` down when their wills are on their way to the other
-    /// shards, which must still run then.
-    void post_close(std::shared_ptr<std::latch> done) { mailbox_.post(mail::Close{std::move(done)}); }
-    /// Any thread: ends all connections, leaves what must be remembered with the store, makes run() return.
-    void post_stop();
-
-    /// Any thread.
-    void post_reload(std::shared_ptr<auth::Authenticator> authenticator,
-                     std::shared_ptr<const auth::Authorizer> authorizer, const Limits& limits) {
-        mailbox_.post(mail::Reload{std::move(authenticator), std::move(authorizer),
-                                   std::make_unique<const Limits>(limits)});
-    }
-    /// Any thread: asks for a sign of life, which counters().pings gives.
-    void post_ping() { mailbox_.post(mail::Ping{}); }
-    /// Any thread, the store's: see store::StoreEvents.
-    void post_committed(store::TurnNumber turn) { mailbox_.post(mail::Committed{turn}); }
-    void post_queue_loaded(core::SessionKey session, std::vector<core::QueueEntry> entries, bool exhausted) {
-        mailbox_.post(mail::QueueLoaded{session, std::move(entries), exhausted});
-    }
-    void post_oldest_found(core::SessionKey session, std::vector<core::StoredRow> rows, bool exhausted) {
-        mailbox_.post(mail::OldestFound{session, std::move(rows), exhausted});
-    }
-
-    Mailbox& mailbox() { return mailbox_; }
-    Peer as_peer() { return {&mailbox_, &interest_}; }
+    Peer as_peer() { return {&mailbox(), &interest_}; }
     const Counters& counters() const { return counters_; }
-
-    // Inlet; any thread.
-    void post_admission(Admission admission) override {
-        mailbox_.post(mail::Admit{std::make_unique<Admission>(std::move(admission))});
-    }
-    void post_link(LinkSpec spec) override {
-        mailbox_.post(mail::AddLink{std::make_unique<LinkSpec>(std::move(spec))});
-    }
-    void post_note(LinkNumber number, LinkNote note) override {
-        mailbox_.post(mail::Note{number, std::move(note)});
-    }
-    void post_remove_link(LinkNumber number) override { mailbox_.post(mail::RemoveLink{number}); }
-    void post_publish(core::MessagePtr message) override { mailbox_.post(mail::Publish{std::move(message)}); }
 
     // LinkHost.
     Now now() override;
@@ -192,24 +156,6 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void hold_for_memory(core::SubscriberId id);
 
   private:
-    struct Match {
-        core::SubscriberId id;
-        core::SubscriptionOptions options;
-    };
-    struct HeldReader {
-        core::SubscriberId id;
-        std::uint32_t generation;
-        MonoTime since;
-    };
-    struct HeldTicket {
-        store::TurnNumber turn;
-        TicketId ticket;
-    };
-    struct Deferred {
-        store::TurnNumber turn;
-        std::function<void()> run;
-    };
-
     // shard.cpp: the loop, mail and time
     bool looks_for_more();
     void gather_more();
@@ -239,6 +185,9 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void fire(const Timer& timer);
     /// Not about somebody who had the slot, or a connection that was there, before.
     bool is_current(const Timer& timer) const;
+
+    // lanes.cpp: links of connectors
+    core::SubscriberId lane_slot(LinkNumber number) const;
     /// Its link ends, its session stays; publishers that wait for the upstream are told.
     void take_lane_away(core::SubscriberId id);
     void tick_lanes();
@@ -348,17 +297,10 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     void schedule_end_of_session(core::SubscriberId id, WillAtOnce at_once);
     core::SessionKey next_session_key() { return ++session_key_counter_ * 256 + index_; }
     core::QueueBounds client_bounds() const;
-    core::SubscriberId lane_slot(LinkNumber number) const;
     void stop_all();
     void count_subscription(std::string_view filter, bool is_there);
 
     // takeover.cpp: those that wait
-    struct HeldTakeover {
-        HeldTakeover(boost::asio::io_context& context, Admission newcomer)
-            : admission(std::move(newcomer)), timer(context) {}
-        Admission admission;
-        boost::asio::steady_timer timer;
-    };
     /// True when the newcomer was taken and waits.
     bool hold_takeover(Admission& admission);
     void release_takeover(const std::string& client_id);
@@ -367,7 +309,6 @@ class Shard final : public Inlet, public LinkHost, private TicketOwner {
     SharedParts parts_;
     boost::asio::io_context context_{1};
     Doorbell doorbell_;
-    Mailbox mailbox_;
     Interest interest_;
     std::vector<Envelope> letters_;
     std::size_t letters_opened_ = 0;  ///< of letters_
