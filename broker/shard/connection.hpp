@@ -52,6 +52,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
         std::vector<wire::ReasonCode> codes;
         std::vector<LinkSpec::Wanted> send_retained;
         const char* why = nullptr;  ///< the Reason String: about the first filter that was refused
+        std::size_t bytes = 0;      ///< what it takes while it waits
     };
     /// Answers leave in the order of the packets they answer [MQTT-4.6.0-2, -3], so the first one waiting
     /// holds the others back.
@@ -85,7 +86,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
 
     /// Why nothing is read from the client at present.
     enum class Pause : std::uint8_t {
-        acks = 1,    ///< too many of its publishes wait for the disk
+        acks = 1,    ///< too many of its packets wait for the disk
         rate = 2,    ///< it publishes faster than limits.publish_rate_max
         memory = 4,  ///< it publishes, and limits.memory_max is reached
         output = 8,  ///< it asks and does not read our answers
@@ -158,6 +159,8 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     void note_refusal(const Refused& refused);
     // connection_subscribe.cpp
     Step handle_subscribe(const wire::Frame& frame);
+    void count_work(SubscribeWork& work);
+    bool too_much_waits() const;
     wire::ReasonCode subscribe_one(const wire::SubscribeEntry& entry, std::uint32_t identifier,
                                    SubscribeWork& work);
     Step handle_unsubscribe(const wire::Frame& frame);
@@ -219,6 +222,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     std::unique_ptr<core::PacketIdSet> pubrecs_;    ///< ids of the PUBRECs among them; null before the first
     std::uint64_t first_ack_ = 0;                   ///< cookie of acks_.front()
     std::size_t publishes_pending_ = 0;             ///< acks_ that count
+    std::size_t work_bytes_ = 0;                    ///< of the work in acks_
     std::vector<std::string> aliases_;              ///< topic aliases of the client, by alias - 1
     std::unique_ptr<OutboundAliases> out_aliases_;  ///< ours; none before the first message
     const std::uint16_t out_alias_maximum_;         ///< 0: the client, or the operator, wants none

@@ -113,6 +113,7 @@ void Connection::send_ready_acks() {
         ++first_ack_;
         if (ack.counts) --publishes_pending_;
         if (ack.type == PacketType::pubrec) pubrecs_->erase(ack.packet_id);
+        if (ack.work) work_bytes_ -= ack.work->bytes;
         send_ack(ack);
     }
     on_acks_left();

@@ -18,6 +18,9 @@ namespace {
 // and when it is read again.
 constexpr std::size_t acks_waiting_max = 1000;
 constexpr std::size_t acks_waiting_low = 500;
+// The same for what these answers will say: one SUBSCRIBE may hold a hundred thousand filters.
+constexpr std::size_t work_waiting_max = 256 * 1024;
+constexpr std::size_t work_waiting_low = work_waiting_max / 2;
 // Answers that a client may leave unread before it is read no further, and when it is read again. One that is
 // heard no more cannot acknowledge messages either, so those do not count.
 constexpr std::size_t answers_unsent_max = 256 * 1024;
@@ -59,7 +62,7 @@ void Connection::feed(Bytes plain) {
     if (whole_packet || plain.size() >= lively_bytes) last_received_ = shard_.now().mono;
     if (!cut && !error) error = cut.error();
     if (error) fail(*error);
-    if (!gone_ && acks_.size() >= acks_waiting_max) pause(Pause::acks);
+    if (!gone_ && too_much_waits()) pause(Pause::acks);
     if (!gone_ && output_.answers(channel_.unsent_bytes()) > answers_unsent_max) pause(Pause::output);
     count_pending();
     listen();
@@ -111,8 +114,12 @@ void Connection::resume(Pause why) {
     listen();
 }
 
+bool Connection::too_much_waits() const {
+    return acks_.size() >= acks_waiting_max || work_bytes_ >= work_waiting_max;
+}
+
 void Connection::on_acks_left() {
-    if (!gone_ && acks_.size() < acks_waiting_low) resume(Pause::acks);
+    if (!gone_ && acks_.size() < acks_waiting_low && work_bytes_ < work_waiting_low) resume(Pause::acks);
 }
 
 void Connection::on_output_left() {

@@ -22,6 +22,12 @@ const char* why_no_filter(ReasonCode code) {
 
 }  // namespace
 
+void Connection::count_work(SubscribeWork& work) {
+    work.bytes = work.codes.capacity() + work.send_retained.capacity() * sizeof(LinkSpec::Wanted);
+    for (const LinkSpec::Wanted& wanted : work.send_retained) work.bytes += wanted.filter.size();
+    work_bytes_ += work.bytes;
+}
+
 Connection::Step Connection::handle_subscribe(const wire::Frame& frame) {
     const auto packet = wire::decode_subscribe(version_, frame.body);
     if (!packet) return Err{packet.error()};
@@ -43,6 +49,7 @@ Connection::Step Connection::handle_subscribe(const wire::Frame& frame) {
             work.codes.push_back(subscribe_one(entry, identifiers.empty() ? 0 : identifiers.front(), work));
             if (is_error(work.codes.back()) && !work.why) work.why = why_no_filter(work.codes.back());
         }
+        count_work(work);
         // A persistent session's subscription is a promise as well: SUBACK waits for the disk.
         shard_.hold_until_saved(ticket, id_);
         // And until every shard knows the groups that it made.
@@ -92,6 +99,7 @@ Connection::Step Connection::handle_unsubscribe(const wire::Frame& frame) {
             const bool existed = shard_.unsubscribe(id_, filter);
             work.codes.push_back(existed ? ReasonCode::success : ReasonCode::no_subscription_existed);
         }
+        count_work(work);
         shard_.hold_until_saved(ticket, id_);
     });
     return {};

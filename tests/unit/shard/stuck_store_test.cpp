@@ -67,6 +67,38 @@ TEST_F(StuckStore, WhoHasNothingOnItSubscribesAndPublishes) {
     EXPECT_EQ(passing.take(), Types{puback});
 }
 
+// Few packets, but what is to be said of each filter waits with its answer.
+TEST_F(StuckStore, LargeSubscriptionsThatWaitForItAreBounded) {
+    constexpr int packets = 800;
+    wire::Subscribe packet;
+    packet.packet_id = 1;
+    packet.entries.resize(2000, {.filter = "a", .qos = QoS::at_most_once});
+    ByteBuffer all;
+    for (int i = 0; i < packets; ++i) wire::encode_subscribe(all, wire::Version::v5, packet);
+    QuietPeer durable(shard(), "durable", persistent);
+    run();
+    commit();
+    durable.take();
+    std::size_t sent = 0;
+    const auto send_all_it_takes = [&] {
+        for (std::size_t more = 1; more > 0; sent += more) {
+            more = durable.send_some(all, sent);
+            run();
+        }
+    };
+    send_all_it_takes();
+    EXPECT_LE(shard().counters().packets_received.get(), 60U);
+    EXPECT_LT(sent, all.size());
+    // Nothing is lost once it answers.
+    int answered = 0;
+    for (int round = 0; answered < packets && round < 10 * packets; ++round) {
+        send_all_it_takes();
+        commit();
+        for (const wire::PacketType type : durable.take()) answered += type == suback ? 1 : 0;
+    }
+    EXPECT_EQ(answered, packets);
+}
+
 // A client that is read no further because the disk does not take what it publishes, and goes.
 TEST(StuckStoreThread, WhoWaitsForItAndGoesIsMissedWithinItsKeepAlive) {
     ByteBuffer all;

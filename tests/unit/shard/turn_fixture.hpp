@@ -48,6 +48,11 @@ class QuietPeer {
     void send(const ByteBuffer& bytes) {
         EXPECT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
     }
+    /// How many of `bytes` from `sent` on the socket takes now.
+    std::size_t send_some(const ByteBuffer& bytes, std::size_t sent) {
+        const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+        return n > 0 ? static_cast<std::size_t>(n) : 0;
+    }
     void publish(std::string_view topic, wire::QoS qos, wire::PacketId id) {
         ByteBuffer out;
         wire::encode_publish(out, version_,
