@@ -37,8 +37,9 @@ class CrashDisk final : public store::Store {
                          std::size_t messages_max, std::size_t) override {
         posted_.emplace_back(Load{shard, session, after, messages_max});
     }
-    void post_find_oldest(store::ShardIndex, core::SessionKey, core::RowId, std::size_t) override {
-        ADD_FAILURE() << "no queue is full here";
+    void post_find_oldest(store::ShardIndex shard, core::SessionKey session, core::RowId after,
+                          std::size_t rows_max) override {
+        posted_.emplace_back(Load{shard, session, after, rows_max, true});
     }
     store::StoreStats stats() const override { return {}; }
 
@@ -71,6 +72,7 @@ class CrashDisk final : public store::Store {
         core::SessionKey session;
         core::RowId after;
         std::size_t messages_max;
+        bool rows_only = false;
     };
     void load(const Load& load, std::vector<std::unique_ptr<Shard>>& shards) {
         std::vector<core::QueueEntry> entries;
@@ -78,7 +80,14 @@ class CrashDisk final : public store::Store {
             EXPECT_EQ(backend_.read(row, load.session, entries.emplace_back()).state, store::IoState::done);
         const core::RowId last = entries.empty() ? load.after : entries.back().row;
         const bool exhausted = ledger_.open_rows(load.session, last, 1).empty();
-        shards[load.shard]->post_queue_loaded(load.session, std::move(entries), exhausted);
+        if (!load.rows_only) {
+            shards[load.shard]->post_queue_loaded(load.session, std::move(entries), exhausted);
+            return;
+        }
+        std::vector<core::StoredRow> rows;
+        for (const core::QueueEntry& entry : entries)
+            rows.push_back({entry.row, entry.message->body().size()});
+        shards[load.shard]->post_oldest_found(load.session, std::move(rows), exhausted);
     }
 
     store::MemoryBackend backend_;
