@@ -128,7 +128,8 @@ class CrashHouse {
     }
     std::size_t notes_on_disk() {
         std::size_t count = 0;
-        for (const auto& session : disk_.open()->sessions) count += session.arrivals.size();
+        const auto recovered = disk_.open();  // of its own: a loop does not keep it alive
+        for (const auto& session : recovered->sessions) count += session.arrivals.size();
         return count;
     }
     /// Until there is nothing left to do; `attend` lets the clients act and says whether one did.
