@@ -53,6 +53,9 @@ constexpr ShardMetric shard_metrics[] = {
      &Counters::reauth_refused},
     {"sluice_publishers_slowed_total", "Pauses of clients that published when limits.memory_max was reached.",
      MetricKind::counter, &Counters::publishers_slowed},
+    {"sluice_ended_for_memory_total",
+     "Clients disconnected because they held memory and did not move when limits.memory_max was reached.",
+     MetricKind::counter, &Counters::ended_for_memory},
     {"sluice_protocol_errors_total", "Clients disconnected for breaking the protocol.", MetricKind::counter,
      &Counters::protocol_errors},
     {"sluice_rejected_total", "Publishes refused because a queue was full.", MetricKind::counter,
@@ -71,7 +74,8 @@ constexpr const char* drop_names[core::drop_reason_count] = {
     "offline_qos0", "congested_qos0", "queue_full", "expired", "too_large", "refused_by_receiver", "memory"};
 
 constexpr const char* refusal_names[shard::refusal_count] = {
-    "not_authorized", "sys_topic", "topic_bytes", "topic_levels", "subscriptions", "payload_format"};
+    "not_authorized", "sys_topic",      "topic_bytes", "topic_levels",
+    "subscriptions",  "payload_format", "memory"};
 
 class Samples {
   public:
@@ -156,10 +160,15 @@ void add_lobby(Samples& out, const listener::Lobby& lobby, const ShardSet& shard
                 MetricKind::counter, static_cast<double>(lobby.stats.turned_away(why)),
                 fmt::format("reason=\"{}\"", listener::name_of(why)));
     }
-    std::uint64_t full = 0;  // limits.connections_max, which the shards count
-    for (std::size_t i = 0; i < shards.size(); ++i) full += shards.counters(i).connections_refused.get();
+    std::uint64_t full = 0, no_memory = 0;  // limits.connections_max, memory_max, which the shards count
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+        full += shards.counters(i).connections_refused.get();
+        no_memory += shards.counters(i).connections_without_memory.get();
+    }
     out.add("sluice_turned_away_total", "Connections that were not let in, by reason.", MetricKind::counter,
             static_cast<double>(full), "reason=\"connections_full\"");
+    out.add("sluice_turned_away_total", "Connections that were not let in, by reason.", MetricKind::counter,
+            static_cast<double>(no_memory), "reason=\"memory\"");
 }
 
 }  // namespace
@@ -170,8 +179,12 @@ std::vector<MetricSample> BrokerStats::metrics() const {
     if (lobby_) add_lobby(out, *lobby_, shards_);
     out.add("sluice_retained_messages", "Retained messages.", MetricKind::gauge,
             static_cast<double>(retained_.size()));
-    out.add("sluice_memory_message_bytes", "Bytes of messages held in memory.", MetricKind::gauge,
+    out.add("sluice_memory_bytes", "Bytes held in memory, which limits.memory_max bounds.", MetricKind::gauge,
             static_cast<double>(memory_gauge::total()));
+    out.add("sluice_memory_kept_bytes", "Of these, for sessions, subscriptions, wills and topic aliases.",
+            MetricKind::gauge, static_cast<double>(memory_gauge::kept()));
+    out.add("sluice_memory_retained_bytes", "Of these, for retained messages.", MetricKind::gauge,
+            static_cast<double>(memory_gauge::retained()));
     out.add("sluice_memory_max_bytes", "limits.memory_max, or what takes its place; 0: no limit.",
             MetricKind::gauge, static_cast<double>(memory_max_.load()));
     add_store(out, store_.stats());
@@ -229,7 +242,7 @@ shard::Health BrokerStats::health() const {
     const std::uint64_t held = memory_gauge::total(), held_max = memory_max_;
     if (held_max > 0 && held >= held_max) {
         health.alarms.push_back(
-            fmt::format("memory: {} MiB of messages, limits.memory_max is {} MiB: publishers are slowed",
+            fmt::format("memory: {} MiB are held, limits.memory_max is {} MiB: publishers are slowed",
                         held >> 20, held_max >> 20));
     }
     for (const std::string& line : damage_) health.alarms.push_back("store: " + line);

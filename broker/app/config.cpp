@@ -16,6 +16,7 @@ namespace sluice::app {
 namespace {
 
 constexpr std::size_t file_bytes_max = 4 << 20;
+constexpr std::uint32_t shards_max = 64;
 
 std::string absolute(const std::string& path) {
     std::error_code error;
@@ -49,13 +50,19 @@ std::string to_string(const ConfigError& error) {
     return out;
 }
 
+std::size_t shard_count(const Config& config, std::size_t cores) {
+    if (config.threads != 0) return config.threads;
+    return std::clamp<std::size_t>(cores, 2, shards_max + 1) - 1;
+}
+
 std::span<const SettingRow> broker_rows() {
     using enum SettingKind;
     static constexpr SettingRow rows[] = {
         {"data_dir", path, "/var/lib/sluice", "The folder of sessions, retained messages, queues and spools.",
          bind_setting<&Config::data_dir>},
-        {"threads", integer, "0", "Shards: threads that serve clients; 0: one per processor core.",
-         bind_setting<&Config::threads>, 0, 64},
+        {"threads", integer, "0",
+         "Shards: threads that serve clients; 0: one per processor core but one, and at least one.",
+         bind_setting<&Config::threads>, 0, shards_max},
         {"sys_interval",
          duration,
          "10s",

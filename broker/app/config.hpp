@@ -35,7 +35,7 @@ struct Config {
     std::string source;  ///< the file that it was read from, absolute
 
     std::string data_dir = "/var/lib/sluice";
-    std::uint32_t threads = 0;              ///< shards; 0: one per core
+    std::uint32_t threads = 0;              ///< shards; 0: see shard_count()
     std::chrono::seconds sys_interval{10};  ///< of the $SYS topics; 0: there are none
 
     /// Never empty: a file without any `[[listener]]` gets one on 127.0.0.1:1883 for anonymous clients, as
@@ -49,6 +49,10 @@ struct Config {
 
     std::vector<ConfigError> warnings;  ///< legal, but hardly meant so
 };
+
+/// How many shards a machine with so many cores gets: what the file says, or all cores but one, which is left
+/// to handshakes, the store and the bridges.
+std::size_t shard_count(const Config& config, std::size_t cores);
 
 /// `[broker]`: the keys that stand in Config itself.
 std::span<const SettingRow> broker_rows();

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/core_time.hpp"
 #include "base/hash.hpp"
 #include "base/log.hpp"
 
@@ -52,6 +53,7 @@ void ShardSet::start() {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
         threads_.emplace_back([this, i] {
             ::pthread_setname_np(::pthread_self(), fmt::format("shard-{}", i).c_str());
+            core_time::run_promptly();
             shards_[i]->run();
         });
     }

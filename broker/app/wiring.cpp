@@ -60,7 +60,7 @@ Result<void, std::string> Wiring::start() {
 }
 
 std::size_t Wiring::shard_count() const {
-    return config_.threads == 0 ? core_count() : config_.threads;
+    return app::shard_count(config_, core_count());
 }
 
 Result<void, std::string> Wiring::load_auth(const Config& config) {

@@ -14,6 +14,7 @@
 #include "auth/password_queue.hpp"
 #include "auth/scram_exchange.hpp"
 #include "auth/text_file.hpp"
+#include "base/core_time.hpp"
 
 namespace sluice::auth {
 namespace {
@@ -178,6 +179,7 @@ std::optional<Clock::duration> PasswordAuthenticator::Shared::answer_with_hash(P
 
 void PasswordAuthenticator::work(const std::shared_ptr<Shared>& shared) {
     pthread_setname_np(pthread_self(), "sluice-auth");
+    core_time::give_way();  // a hash computes for milliseconds
     std::unique_lock lock(shared->mutex);
     for (;;) {
         shared->wake.wait(lock, [&] { return shared->stopping || shared->waiting.size() > 0; });

@@ -14,8 +14,8 @@ struct Send {
     wire::QoS qos = wire::QoS::at_most_once;
     bool retain = false;
     bool dup = false;
-    /// Must not leave before the turn's ledger is durable: QoS 2 of a persistent session, or a crash would
-    /// deliver it twice.
+    /// Must not leave before the turn's ledger is durable: QoS 2 of a persistent session that is sent as it
+    /// comes, or a crash would deliver it twice. What waited in a queue is recorded before it gets here.
     bool after_commit = false;
     wire::PacketId packet_id = 0;
     MessagePtr message;  ///< none for a PUBREL

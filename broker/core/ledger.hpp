@@ -52,10 +52,10 @@ struct NoteArrival {
     wire::PacketId packet_id = 0;
     std::uint32_t content = 0;  ///< a checksum of topic and payload: a client that lost its memory may use
                                 ///< the id for another message
-    RowId row = 0;              ///< one that was appended: tells the notes of one message apart
+    RowId row = 0;  ///< one that was appended, or to no message: tells the notes of one message apart
     std::vector<SessionKey> sessions;  ///< receivers by ordinary subscriptions
     /// Of these one session each has the copy for all: shared subscriptions ("$share/GROUP/FILTER"), routes
-    /// of bridges ("$bridge/NAME/ROUTE").
+    /// of bridges ("$bridge/NAME/ROUTE"). And "$retained": it has been retained.
     std::vector<Share> groups;
 };
 /// The packet id is recorded as received, or free for another message: what was noted for it is void.

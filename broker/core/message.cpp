@@ -3,8 +3,6 @@
 #include <cstring>
 #include <new>
 
-#include "base/memory_gauge.hpp"
-
 namespace sluice::core {
 namespace {
 
@@ -46,12 +44,10 @@ std::size_t property_bytes(const std::uint8_t* b) {
 
 Message* Message::allocate(std::size_t body_bytes) {
     void* memory = ::operator new(sizeof(Message) + body_bytes);
-    memory_gauge::add(static_cast<std::int64_t>(sizeof(Message) + body_bytes));
     return new (memory) Message(static_cast<std::uint32_t>(body_bytes));
 }
 
 void Message::destroy(const Message* message) {
-    memory_gauge::add(-static_cast<std::int64_t>(message->footprint_bytes()));
     message->~Message();
     ::operator delete(const_cast<Message*>(message));
 }

@@ -15,49 +15,57 @@ constexpr std::uint16_t bit_of(PacketId id) {
 }  // namespace
 
 bool PacketIdSet::contains(PacketId id) const {
-    if (is_bitmap()) return (words_[id / 16U] & bit_of(id)) != 0;
-    return std::binary_search(words_.begin(), words_.end(), id);
+    if (!ids_) return false;
+    const auto& words = ids_->words;
+    if (ids_->is_bitmap()) return (words[id / 16U] & bit_of(id)) != 0;
+    return std::binary_search(words.begin(), words.end(), id);
 }
 
 bool PacketIdSet::insert(PacketId id) {
-    if (!is_bitmap() && size_ == list_max) {
+    if (!ids_) ids_ = std::make_unique<Ids>();
+    auto& words = ids_->words;
+    if (!ids_->is_bitmap() && ids_->count == list_max) {
         std::vector<std::uint16_t> bitmap(bitmap_words);
-        for (const PacketId each : words_) bitmap[each / 16U] |= bit_of(each);
-        words_.swap(bitmap);
+        for (const PacketId each : words) bitmap[each / 16U] |= bit_of(each);
+        words.swap(bitmap);
     }
-    if (is_bitmap()) {
+    if (ids_->is_bitmap()) {
         if (contains(id)) return false;
-        words_[id / 16U] |= bit_of(id);
+        words[id / 16U] |= bit_of(id);
     } else {
-        const auto at = std::lower_bound(words_.begin(), words_.end(), id);
-        if (at != words_.end() && *at == id) return false;
-        words_.insert(at, id);
+        const auto at = std::lower_bound(words.begin(), words.end(), id);
+        if (at != words.end() && *at == id) return false;
+        words.insert(at, id);
     }
-    ++size_;
+    ++ids_->count;
     return true;
 }
 
 bool PacketIdSet::erase(PacketId id) {
-    if (!is_bitmap()) {
-        const auto at = std::lower_bound(words_.begin(), words_.end(), id);
-        if (at == words_.end() || *at != id) return false;
-        words_.erase(at);
-        if (--size_ == 0) std::vector<std::uint16_t>().swap(words_);
+    if (!ids_) return false;
+    auto& words = ids_->words;
+    if (!ids_->is_bitmap()) {
+        const auto at = std::lower_bound(words.begin(), words.end(), id);
+        if (at == words.end() || *at != id) return false;
+        words.erase(at);
+        if (--ids_->count == 0) std::vector<std::uint16_t>().swap(words);
         return true;
     }
     if (!contains(id)) return false;
-    words_[id / 16U] &= static_cast<std::uint16_t>(~bit_of(id));
-    if (--size_ <= list_again) words_ = ids();
+    words[id / 16U] &= static_cast<std::uint16_t>(~bit_of(id));
+    if (--ids_->count <= list_again) words = ids();
     return true;
 }
 
 std::vector<PacketId> PacketIdSet::ids() const {
-    if (!is_bitmap()) return words_;
+    if (!ids_) return {};
+    const auto& words = ids_->words;
+    if (!ids_->is_bitmap()) return words;
     std::vector<PacketId> out;
-    out.reserve(size_);
-    for (std::size_t word = 0; word < words_.size(); ++word) {
+    out.reserve(ids_->count);
+    for (std::size_t word = 0; word < words.size(); ++word) {
         for (unsigned bit = 0; bit < 16; ++bit) {
-            if ((words_[word] & (1U << bit)) != 0) out.push_back(static_cast<PacketId>(word * 16 + bit));
+            if ((words[word] & (1U << bit)) != 0) out.push_back(static_cast<PacketId>(word * 16 + bit));
         }
     }
     return out;

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "base/keyed_hash.hpp"
+#include "base/memory_gauge.hpp"
 #include "core/topic_scan.hpp"
 
 namespace sluice::core {
@@ -76,6 +77,7 @@ struct alignas(64) Stripe {
     std::unordered_set<Ordered::const_iterator, TopicHash, SameTopic> exact;
     std::set<std::pair<WallTime, Ordered::const_iterator>, ByDeadline> deadlines;
     std::size_t message_bytes = 0;
+    memory_gauge::Retained counted;
 
     const Entry* find(const HashedTopic& wanted) const {
         const auto found = exact.find(wanted);
@@ -85,6 +87,7 @@ struct alignas(64) Stripe {
     void watch(Ordered::const_iterator entry) {
         message_bytes += entry->message->footprint_bytes();
         if (entry->message->expiry_interval_s()) deadlines.emplace(expires_at(*entry->message), entry);
+        counted.set(message_bytes + exact.size() * entry_bytes);
     }
     void unwatch(Ordered::const_iterator entry) {
         message_bytes -= entry->message->footprint_bytes();
@@ -107,6 +110,7 @@ struct alignas(64) Stripe {
         MessagePtr old = entry->message;
         exact.erase(entry);
         ordered.erase(entry);
+        counted.set(message_bytes + exact.size() * entry_bytes);
         return old;
     }
 

@@ -11,12 +11,17 @@ using wire::ReasonCode;
 namespace {
 
 constexpr std::uint64_t packet_id_cycle = 65535;  // ids 1 to 65535 [MQTT-2.2.1-4]
+// What a receiver may have unacknowledged when memory is short before it gets more.
+constexpr std::size_t inflight_bytes_fair = 16 * 1024;
 
 }  // namespace
 
-void Session::attach(std::uint16_t send_quota_max, Now now, Effects& effects) {
-    attached_ = nothing_answered_ = true;
+void Session::attach(std::uint16_t send_quota_max, Now now, Effects& effects, Repeats repeats) {
+    attached_ = true;
+    repeats_ = repeats;
     send_quota_max_ = std::max<std::uint16_t>(send_quota_max, 1);
+    announced_max_ = announced_at_first();
+    starved_ = false;
     if (!all_inflight_loaded()) {
         resend_after_load_ = true;
         effects.load_wanted = !loading_;
@@ -57,7 +62,7 @@ void Session::restore(const SaveProgress& progress, std::uint64_t queue_messages
     std::sort(restored.begin(), restored.end(),
               [](const Inflight& a, const Inflight& b) { return a.sequence < b.sequence; });
     for (Inflight& inflight : restored) inflight_.push_back(std::move(inflight));
-    inflight_live_ = inflight_.size();
+    inflight_live_ = static_cast<std::uint32_t>(inflight_.size());
 }
 
 bool Session::all_inflight_loaded() const {
@@ -83,17 +88,20 @@ std::vector<std::size_t> Session::inflight_as_sent() const {
 void Session::resend_inflight(Effects& effects) {
     // Same order and same packet ids as the first time: PUBLISHes as they were sent [MQTT-4.4.0-1,
     // MQTT-4.6.0-1], PUBRELs as their PUBRECs came [MQTT-4.6.0-4].
-    // A far end that came back with a smaller Receive Maximum gets no more of them at once [MQTT-3.3.4-9].
-    std::size_t sent = 0;
+    // They may be more than the Receive Maximum: it became smaller, or some were not sent before a crash. A
+    // PUBLISH counts until its PUBCOMP [MQTT-3.3.4-9].
+    const std::vector<std::size_t> live = inflight_as_sent();
+    auto sent = static_cast<std::size_t>(std::count_if(
+        live.begin(), live.end(), [this](std::size_t i) { return inflight_[i].state == State::released; }));
     held_ = 0;
-    for (const std::size_t i : inflight_as_sent()) {
+    for (const std::size_t i : live) {
         Inflight& inflight = inflight_[i];
         inflight.held = inflight.state == State::published && sent >= send_quota_max_;
         if (inflight.held) {
             ++held_;
         } else if (inflight.state == State::published) {
             ++sent;
-            send_publish(inflight, true, Waits::no, effects);
+            send_publish(inflight, Known::repeated, effects);
         } else {
             effects.sends.push_back(
                 {.kind = Send::Kind::pubrel, .after_commit = false, .packet_id = inflight.packet_id()});
@@ -107,26 +115,26 @@ void Session::resend_held(Effects& effects) {
         if (held_ == 0 || inflight_live_ - held_ >= send_quota_max_) return;
         if (!inflight_[i].held) continue;
         unhold(inflight_[i]);
-        send_publish(inflight_[i], true, Waits::no, effects);
+        send_publish(inflight_[i], Known::repeated, effects);
     }
 }
 
-void Session::send_publish(Inflight& inflight, bool dup, Waits waits, Effects& effects) {
+void Session::send_publish(Inflight& inflight, Known known, Effects& effects) {
     const QueueEntry& entry = inflight.entry;
     effects.sends.push_back(
         {.kind = Send::Kind::publish,
          .qos = entry.qos,
          .retain = entry.retain,
-         .dup = dup,
+         .dup = known == Known::repeated,
          // A repetition is on disk already, and must not leave behind the QoS 1 messages
          // that were sent after it [MQTT-4.6.0-1].
-         .after_commit = durable() && !dup && (entry.qos == QoS::exactly_once || waits == Waits::for_record),
+         .after_commit = durable() && known == Known::not_yet && entry.qos == QoS::exactly_once,
          .packet_id = inflight.packet_id(),
          .message = entry.message,
          .subscription_identifiers = entry.subscription_identifiers});
 }
 
-Session::Offered Session::offer(QueueEntry entry, Effects& effects, MemoryRoom room) {
+Session::Offered Session::offer(QueueEntry entry, Effects& effects, MemoryRoom room, Refusal refusal) {
     if (entry.qos == QoS::at_most_once) {
         if (!attached_) {
             effects.drops.push_back({DropReason::offline_qos0});
@@ -139,46 +147,35 @@ Session::Offered Session::offer(QueueEntry entry, Effects& effects, MemoryRoom r
         return Offered::sent;
     }
     const bool waits = !attached_ || resend_after_load_ || loading_ || queued_messages() > 0 ||
-                       inflight_live_ >= send_quota_max_;
-    if (waits && !make_room(bytes_of(entry), room, effects)) {
-        if (bounds_.when_full == WhenFull::reject) return Offered::rejected;
+                       inflight_live_ >= send_quota_max_ ||
+                       (room != MemoryRoom::plenty && inflight_bytes_ > inflight_bytes_fair);
+    const bool above_limit = refusal == Refusal::none && bounds().when_full == WhenFull::reject;
+    if (waits && !above_limit && !make_room(bytes_of(entry), room, effects)) {
+        if (bounds().when_full == WhenFull::reject) return Offered::rejected;
         effects.drops.push_back({full_for(bytes_of(entry)) ? DropReason::queue_full : DropReason::memory, 0});
         return Offered::dropped;
     }
     if (waits) {
-        enqueue(std::move(entry), room != MemoryRoom::plenty);
+        offer_waiting(std::move(entry), room, effects);
     } else {
         // Its delivery begins at once, so that even an expiry interval of 0 has not passed [MQTT-3.3.2-5].
         if (entry.row != 0) newest_row_in_memory_ = entry.row;
-        start_sending(std::move(entry), Waits::no, effects);
+        last_sequence_ = next_sequence();
+        start_sending(std::move(entry), last_sequence_, Known::not_yet, effects);
+        effects.progress_changed |= durable();
     }
     return Offered::sent;
 }
 
-void Session::start_sending(QueueEntry entry, Waits waits, Effects& effects) {
+void Session::start_sending(QueueEntry entry, std::uint64_t sequence, Known known, Effects& effects) {
     Inflight inflight;
     inflight.entry = std::move(entry);
-    inflight.sequence = last_sequence_ = next_sequence();
+    inflight.sequence = sequence;
     inflight.sent = ++last_sent_;
     inflight_bytes_ += bytes_of(inflight.entry);
     ++inflight_live_;
     inflight_.push_back(std::move(inflight));
-    send_publish(inflight_.back(), false, waits, effects);
-    effects.progress_changed |= durable();
-}
-
-void Session::send_waiting(Now now, Effects& effects) {
-    if (attached_ && !resend_after_load_) resend_held(effects);
-    while (attached_ && !resend_after_load_ && !queue_.empty() && inflight_live_ < send_quota_max_) {
-        QueueEntry entry = std::move(queue_.front());
-        queue_.pop_front();
-        queue_bytes_ -= bytes_of(entry);
-        if (drop_if_stale(entry, now, effects)) continue;
-        // A client that comes back for what waited, and a broker that is killed then: it must find DUP the
-        // next time [MQTT-3.3.1-1]. Later ones do not wait, or a queue would drain by one window a commit.
-        start_sending(std::move(entry), nothing_answered_ ? Waits::for_record : Waits::no, effects);
-    }
-    want_load_if_low(effects);
+    send_publish(inflight_.back(), known, effects);
 }
 
 void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now, Effects& effects) {
@@ -203,7 +200,7 @@ void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now
             queue_.push_back(std::move(entry));
         }
     }
-    if (exhausted && offered_since_load_ == 0) {
+    if (exhausted && !offered_since_load_) {
         // What was counted but could not be read (damaged rows were set aside) is not waiting any more.
         behind_messages_ = behind_bytes_ = 0;
     }
@@ -220,12 +217,13 @@ void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now
             }
         }
         remove_done();
-        inflight_unloaded_ = inflight_unloaded_bytes_ = 0;
+        inflight_unloaded_bytes_ = inflight_unloaded_ = 0;
         resend_after_load_ = false;
         if (attached_) resend_inflight(effects);
     }
     send_waiting(now, effects);
-    trim(effects);
+    // Those that leave with their record make room then.
+    if (!waits_for_record()) trim(effects);
 }
 
 std::uint64_t Session::next_sequence() const {
@@ -240,25 +238,30 @@ std::uint64_t Session::next_sequence() const {
     return next;
 }
 
+Session::Inflight* Session::at_sequence(std::uint64_t sequence) {
+    // Where it is when none in between was skipped or is done and gone: nearly always.
+    const std::uint64_t place = sequence - inflight_.front().sequence;
+    if (place < inflight_.size() && inflight_[place].sequence == sequence) return &inflight_[place];
+    std::size_t low = 0, high = inflight_.size();
+    while (low < high) {
+        const std::size_t middle = (low + high) / 2;
+        if (inflight_[middle].sequence < sequence) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < inflight_.size() && inflight_[low].sequence == sequence ? &inflight_[low] : nullptr;
+}
+
 Session::Inflight* Session::find_inflight(PacketId id) {
     if (id == 0 || inflight_.empty()) return nullptr;
     const std::uint64_t residue = id - 1U;
     std::uint64_t sequence =
         last_sequence_ - (last_sequence_ % packet_id_cycle + packet_id_cycle - residue) % packet_id_cycle;
     while (true) {
-        std::size_t low = 0, high = inflight_.size();
-        while (low < high) {
-            const std::size_t middle = (low + high) / 2;
-            if (inflight_[middle].sequence < sequence) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        if (low < inflight_.size() && inflight_[low].sequence == sequence &&
-            inflight_[low].state != State::done) {
-            return &inflight_[low];
-        }
+        Inflight* found = at_sequence(sequence);
+        if (found && found->state != State::done) return found;
         if (sequence < inflight_.front().sequence + packet_id_cycle) return nullptr;
         sequence -= packet_id_cycle;
     }
@@ -295,7 +298,6 @@ Result<void, ReasonCode> Session::on_puback(PacketId id, Now now, Effects& effec
     Inflight* inflight = find_inflight(id);
     if (!inflight || inflight->entry.qos != QoS::at_least_once)
         return Err{ReasonCode::packet_identifier_not_found};
-    nothing_answered_ = false;
     finish(*inflight, now, effects);
     return {};
 }
@@ -312,7 +314,6 @@ Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now no
         }
         return Err{ReasonCode::packet_identifier_not_found};
     }
-    nothing_answered_ = false;
     if (wire::is_error(code)) {
         effects.drops.push_back({DropReason::refused_by_receiver, inflight->entry.row});
         finish(*inflight, now, effects);
@@ -336,7 +337,6 @@ Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now no
 Result<void, ReasonCode> Session::on_pubcomp(PacketId id, Now now, Effects& effects) {
     Inflight* inflight = find_inflight(id);
     if (!inflight || inflight->state != State::released) return Err{ReasonCode::packet_identifier_not_found};
-    nothing_answered_ = false;
     finish(*inflight, now, effects);
     return {};
 }
@@ -358,7 +358,7 @@ bool Session::on_pubrel(PacketId id) {
 
 SaveProgress Session::progress() const {
     SaveProgress progress{.session = key_, .outbound = {}, .inbound_released = inbound_.ids()};
-    progress.outbound.reserve(inflight_live_);
+    progress.outbound.reserve(inflight_live_ + announced_);
     for (const std::size_t i : inflight_as_sent()) {
         const Inflight& inflight = inflight_[i];
         progress.outbound.push_back({.row = inflight.entry.row,
@@ -366,6 +366,11 @@ SaveProgress Session::progress() const {
                                      .state = inflight.state == State::released
                                                   ? InflightRecord::State::released
                                                   : InflightRecord::State::published});
+    }
+    for (std::size_t i = 0; i < announced_; ++i) {
+        progress.outbound.push_back({.row = queue_[i].row,
+                                     .packet_id = packet_id_of(next_announced() + i),
+                                     .state = InflightRecord::State::published});
     }
     return progress;
 }

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/ref_ptr.hpp"
 #include "base/result.hpp"
 #include "base/ring.hpp"
 #include "core/effects.hpp"
@@ -34,6 +36,17 @@ struct QueueBounds {
     std::size_t window_bytes = 1U << 20;
 };
 
+/// One for all sessions that have the same: each has a pointer.
+class SharedBounds final : public RefCounted<SharedBounds> {
+  public:
+    explicit SharedBounds(const QueueBounds& given) : values(given) {}
+    const QueueBounds values;
+};
+using BoundsPtr = RefPtr<const SharedBounds>;
+inline BoundsPtr share_bounds(const QueueBounds& bounds) {
+    return BoundsPtr(new SharedBounds(bounds));
+}
+
 /// The memory that a waiting message stands for.
 inline std::size_t bytes_of(const QueueEntry& entry) {
     return entry.message ? entry.message->body().size() : 0;
@@ -42,18 +55,22 @@ inline std::size_t bytes_of(const QueueEntry& entry) {
 class Session {
   public:
     /// `key` 0: the session ends with its connection and nothing of it is remembered.
-    Session(SessionKey key, const QueueBounds& bounds) : key_(key), bounds_(bounds) {}
+    Session(BoundsPtr bounds, SessionKey key) : key_(key), bounds_(std::move(bounds)) {}
+    /// With bounds of its own.
+    Session(SessionKey key, const QueueBounds& bounds) : Session(share_bounds(bounds), key) {}
 
     SessionKey key() const { return key_; }
     bool durable() const { return key_ != 0; }
     bool attached() const { return attached_; }
 
+    /// Whether the far end is told by DUP and packet id what it may have had before.
+    enum class Repeats : std::uint8_t { told, not_told };
     /// A far end is there. Repeats what was in flight, PUBLISH with DUP and PUBREL, in the order in which
     /// these were first sent [MQTT-4.4.0-1], then sends what waits. `send_quota_max`: its Receive Maximum, 1
     /// to 65535 [MQTT-3.3.4-9].
-    void attach(std::uint16_t send_quota_max, Now now, Effects& effects);
-    /// The far end is gone; what is in flight stays in flight.
-    void detach() { attached_ = false; }
+    void attach(std::uint16_t send_quota_max, Now now, Effects& effects, Repeats repeats = Repeats::told);
+    /// The far end is gone; what is in flight stays in flight. Whether progress() has changed by it.
+    bool detach();
     /// From the store after a restart: what was in flight, and how much waits there; `queue_shared`: some of
     /// it came by shared subscriptions; `inflight_bytes`: of those bytes, what was in flight.
     void restore(const SaveProgress& progress, std::uint64_t queue_messages, std::uint64_t queue_bytes,
@@ -67,11 +84,18 @@ class Session {
         dropped,   ///< counted in effects.drops; its row was never needed
         rejected,  ///< queue full and the policy is reject: the publisher is told
     };
+    enum class Refusal : bool { none, allowed };
     /// A message for this session; `entry.row` is its row when durable() and QoS > 0, else 0. `entry.qos` is
-    /// the lower of published and subscribed.
-    Offered offer(QueueEntry entry, Effects& effects, MemoryRoom room = MemoryRoom::plenty);
-    /// Memory is short: what waits for a detached persistent session is left to the store alone.
+    /// the lower of published and subscribed. `refusal` none: its publisher has been told that it was
+    /// accepted, so it is taken above the limit rather than rejected.
+    Offered offer(QueueEntry entry, Effects& effects, MemoryRoom room = MemoryRoom::plenty,
+                  Refusal refusal = Refusal::allowed);
+    /// Memory is short: what waits for a persistent session is left to the store alone. Of a detached one
+    /// also what is in flight; it is read back when the client comes back.
     void spill();
+    /// The memory that its messages take, as if nobody else had them too.
+    std::size_t bytes_in_memory() const { return queue_bytes_ + inflight_bytes_; }
+    std::size_t inflight_bytes() const { return inflight_bytes_; }
     /// Memory is used up: a volatile session that has fallen behind loses the older half of what waits.
     void shed(Effects& effects);
     /// Asked before a row is given out: whether `offer` would keep a message of this size.
@@ -132,6 +156,10 @@ class Session {
 
     /// For the ledger.
     SaveProgress progress() const;
+    /// Messages wait until progress(), as it is now, is durable: the mark for on_recorded(). 0: none do.
+    std::uint64_t record_mark() const { return unrecorded_ > 0 ? last_sequence_ : 0; }
+    /// That progress() is durable; for the far end only that was there when it was asked for.
+    void on_recorded(std::uint64_t mark, Now now, Effects& effects);
 
     std::size_t inflight_count() const { return inflight_live_; }
     std::size_t queued_messages() const { return queue_.size() + behind_messages_; }
@@ -140,13 +168,13 @@ class Session {
     std::size_t backlog_bytes() const { return queue_bytes_ + behind_bytes_ + inflight_bytes_; }
     /// When the oldest message in memory came; false when there is none.
     bool oldest_received(WallTime& received) const;
-    const QueueBounds& bounds() const { return bounds_; }
-    void set_bounds(const QueueBounds& bounds) { bounds_ = bounds; }
+    const QueueBounds& bounds() const { return bounds_->values; }
+    void set_bounds(BoundsPtr bounds) { bounds_ = std::move(bounds); }
 
   private:
     enum class State : std::uint8_t { published, released, done };
     struct Inflight {
-        QueueEntry entry;  ///< message is none once released, and before its window is loaded after a restart
+        QueueEntry entry;  ///< message is none once released, and while it is in the store only
         std::uint64_t sequence =
             0;  ///< rises by one per packet id used or skipped: the id is sequence % 65535 + 1
         /// Where its last packet (PUBLISH, or PUBREL once released) stands among all that were sent first:
@@ -155,15 +183,31 @@ class Session {
         State state = State::published;
         bool held = false;  ///< to be repeated, but the far end's quota is used up
 
-        wire::PacketId packet_id() const { return static_cast<wire::PacketId>(sequence % 65535 + 1); }
+        wire::PacketId packet_id() const { return packet_id_of(sequence); }
     };
+    static wire::PacketId packet_id_of(std::uint64_t sequence) {
+        return static_cast<wire::PacketId>(sequence % 65535 + 1);
+    }
 
     void send_waiting(Now now, Effects& effects);
-    /// Who was on disk before its delivery begins waits there for the record of it; whoever comes with that
-    /// record in one commit need not.
-    enum class Waits : std::uint8_t { no, for_record };
-    void start_sending(QueueEntry entry, Waits waits, Effects& effects);
-    void send_publish(Inflight& inflight, bool dup, Waits waits, Effects& effects);
+    /// What the store may know of the PUBLISH when it leaves.
+    enum class Known : std::uint8_t { not_yet, recorded, repeated };
+    void start_sending(QueueEntry entry, std::uint64_t sequence, Known known, Effects& effects);
+    void send_publish(Inflight& inflight, Known known, Effects& effects);
+    bool announces() const {
+        return durable() && attached_ && repeats_ == Repeats::told && !resend_after_load_;
+    }
+    void announce(Effects& effects);
+    /// The far end would take what is first in queue_, but the record of that is not durable yet.
+    bool waits_for_record() const {
+        return announces() && !queue_.empty() && inflight_live_ < send_quota_max_;
+    }
+    void offer_waiting(QueueEntry entry, MemoryRoom room, Effects& effects);
+    /// Of queue_.front(), when it is announced.
+    std::uint64_t next_announced() const { return last_sequence_ - announced_ + 1; }
+    std::uint16_t announced_at_most(std::size_t wanted) const;
+    std::uint16_t announced_at_first() const;
+    QueueEntry take_first();
     void resend_inflight(Effects& effects);
     void resend_held(Effects& effects);
     std::vector<std::size_t> inflight_as_sent() const;
@@ -181,15 +225,19 @@ class Session {
     void ask_for_oldest(Effects& effects) const;
     /// Without what is in flight and was not loaded after a restart.
     std::size_t waiting_messages() const {
-        return queued_messages() - std::min(behind_messages_, inflight_unloaded_);
+        return queued_messages() - std::min<std::size_t>(behind_messages_, inflight_unloaded_);
     }
     std::size_t waiting_bytes() const {
         return queue_bytes_ + behind_bytes_ - std::min(behind_bytes_, inflight_unloaded_bytes_);
     }
     void enqueue(QueueEntry entry, bool to_store_only);
+    void spill_queue();
+    void spill_inflight();
     void settle(RowId row, Effects& effects);
     void finish(Inflight& inflight, Now now, Effects& effects);
     Inflight* find_inflight(wire::PacketId id);
+    /// Of inflight_, which is not empty.
+    Inflight* at_sequence(std::uint64_t sequence);
     std::uint64_t next_sequence() const;
     void remove_done();
     bool all_inflight_loaded() const;
@@ -197,32 +245,37 @@ class Session {
     void want_load_if_low(Effects& effects) const;
 
     SessionKey key_;
-    QueueBounds bounds_;
+    BoundsPtr bounds_;
     bool attached_ = false;
-    bool nothing_answered_ = true;  ///< since attach()
+    Repeats repeats_ = Repeats::told;
+    bool starved_ = false;  ///< the far end took all that was announced before the record of more came
     bool loading_ = false;
-    bool resend_after_load_ =
-        false;  ///< attached after a restart: the messages in flight are still in the store
+    bool resend_after_load_ = false;  ///< attached, and messages in flight are still in the store
     std::uint16_t send_quota_max_ = 1;
     std::uint64_t last_sequence_ = 65534;  ///< so that the first id is 1
     std::uint64_t last_sent_ = 0;
     Ring<Inflight> inflight_;  ///< sorted by sequence; done ones leave from the front
-    std::size_t inflight_live_ = 0;
-    std::size_t held_ = 0;  ///< of them, those not yet repeated
-    std::size_t inflight_unloaded_ =
-        0;  ///< after a restart: in flight, but still counted in behind_messages_
+    std::uint32_t inflight_live_ = 0;
+    std::uint32_t held_ = 0;  ///< of them, those not yet repeated
+    std::uint32_t inflight_unloaded_ =
+        0;  ///< after a restart or spill(): in flight, but counted in behind_messages_
+    bool oldest_asked_ = false;
+    bool over_limit_ = false;                  ///< what is to be dropped for what was taken is not known yet
+    bool shared_behind_ = false;               ///< some of what is behind came by shared subscriptions
     std::size_t inflight_unloaded_bytes_ = 0;  ///< likewise
     std::size_t inflight_bytes_ = 0;
     Ring<QueueEntry> queue_;  ///< the oldest waiting messages
     std::size_t queue_bytes_ = 0;
     std::size_t behind_messages_ = 0;  ///< in the store behind queue_
     std::size_t behind_bytes_ = 0;
-    std::size_t offered_since_load_ = 0;
+    /// The first of queue_, so many, have the packet ids that end with last_sequence_: progress() has them as
+    /// if they were in flight, so that they may be sent at any time from when it is durable.
+    std::uint16_t announced_ = 0;
+    std::uint16_t announced_max_ = 0;
+    std::uint16_t unrecorded_ = 0;  ///< of them, the last, whose record is not durable yet
+    bool offered_since_load_ = false;
     /// The first of what is behind, the newest first, while queue_ is empty and a full queue loses messages.
     std::vector<StoredRow> oldest_behind_;
-    bool oldest_asked_ = false;
-    bool over_limit_ = false;     ///< what is to be dropped for what was taken is not known yet
-    bool shared_behind_ = false;  ///< some of what is behind came by shared subscriptions
     RowId newest_row_in_memory_ = 0;
     PacketIdSet inbound_;  ///< QoS 2 received, not released
 };

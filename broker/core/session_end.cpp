@@ -5,7 +5,7 @@ namespace sluice::core {
 
 Session::Leftovers Session::give_up() {
     Leftovers left;
-    attached_ = false;
+    (void)detach();
     for (std::size_t i = 0; i < inflight_.size(); ++i) {
         Inflight& inflight = inflight_[i];
         if (inflight.state != State::published) continue;

@@ -4,35 +4,32 @@ namespace sluice::listener {
 
 class ConnectionCounts::Lease final : public net::SocketLease {
   public:
-    Lease(RefPtr<ConnectionCounts> counts, const std::optional<net::IpAddress>& key)
-        : counts_(std::move(counts)), key_(key) {}
-    ~Lease() override { counts_->leave(key_); }
+    Lease(RefPtr<ConnectionCounts> counts, OfAddress* mine) : counts_(std::move(counts)), mine_(mine) {}
+    ~Lease() override { counts_->leave(mine_); }
 
   private:
     const RefPtr<ConnectionCounts> counts_;
-    const std::optional<net::IpAddress> key_;
+    OfAddress* const mine_;  ///< null: without an address
 };
 
 std::unique_ptr<net::SocketLease> ConnectionCounts::enter(const std::optional<net::IpAddress>& from,
                                                           std::size_t per_address_max) {
-    std::optional<net::IpAddress> key;
+    OfAddress* mine = nullptr;
     if (from) {
-        key = net::counted_as(*from);
         const std::lock_guard lock(mutex_);
-        std::uint32_t& mine = by_address_[*key];
-        if (per_address_max != 0 && mine >= per_address_max) return nullptr;
-        ++mine;
+        mine = &*by_address_.try_emplace(net::counted_as(*from)).first;
+        if (per_address_max != 0 && mine->second >= per_address_max) return nullptr;
+        ++mine->second;
     }
     total_.fetch_add(1, std::memory_order_relaxed);
-    return std::make_unique<Lease>(RefPtr<ConnectionCounts>(this), key);
+    return std::make_unique<Lease>(RefPtr<ConnectionCounts>(this), mine);
 }
 
-void ConnectionCounts::leave(const std::optional<net::IpAddress>& key) {
+void ConnectionCounts::leave(OfAddress* mine) {
     total_.fetch_sub(1, std::memory_order_relaxed);
-    if (!key) return;
+    if (!mine) return;
     const std::lock_guard lock(mutex_);
-    const auto it = by_address_.find(*key);
-    if (it != by_address_.end() && --it->second == 0) by_address_.erase(it);
+    if (--mine->second == 0) by_address_.erase(by_address_.find(mine->first));
 }
 
 std::size_t ConnectionCounts::of(const net::IpAddress& address) const {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "base/ref_ptr.hpp"
 #include "net/channel.hpp"
@@ -23,7 +24,9 @@ class ConnectionCounts final : public RefCounted<ConnectionCounts> {
 
   private:
     class Lease;
-    void leave(const std::optional<net::IpAddress>& key);
+    /// An entry of by_address_: stays where it is while it counts anybody.
+    using OfAddress = std::pair<const net::IpAddress, std::uint32_t>;
+    void leave(OfAddress* mine);
 
     std::atomic<std::size_t> total_{0};
     mutable std::mutex mutex_;

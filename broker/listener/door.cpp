@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/log.hpp"
+#include "base/memory_gauge.hpp"
 #include "net/proxy_header.hpp"
 #include "net/websocket_origin.hpp"
 
@@ -20,6 +21,11 @@ constexpr auto accept_pause = std::chrono::milliseconds(100);
 // Until those who were pushed out have closed their sockets.
 constexpr auto short_pause = std::chrono::milliseconds(10);
 constexpr int pushed_out_at_once = 32;
+// A TLS handshake that is under way takes some 45 KB: all together no more than this part of
+// limits.memory_max, or a few.
+constexpr std::uint64_t handshake_bytes = 45'000;
+constexpr std::uint64_t memory_part = 8;
+constexpr std::uint64_t handshakes_min = 16;
 constexpr const char* no_descriptors = "the process may open no more files (ulimit -n)";
 
 std::shared_ptr<const net::WebSocketRules> websocket_rules(const ListenerSettings& settings) {
@@ -28,6 +34,13 @@ std::shared_ptr<const net::WebSocketRules> websocket_rules(const ListenerSetting
     for (const std::string& text : settings.origins)
         if (auto origin = net::normalize_origin(text)) rules->origins.push_back(std::move(*origin));
     return rules;
+}
+
+std::uint64_t handshakes_that_fit(const shard::Limits& limits, bool tls) {
+    const std::uint64_t budget = limits.memory_max.value_or(0);
+    if (!tls || budget == 0) return limits.handshakes_max;
+    return std::min<std::uint64_t>(limits.handshakes_max,
+                                   std::max(budget / memory_part / handshake_bytes, handshakes_min));
 }
 
 }  // namespace
@@ -113,9 +126,13 @@ bool Door::may_introduce(const net::PeerIdentity& peer) const {
 
 bool Door::make_room() {
     Lobby& lobby = this->lobby();
-    while (lobby.newcomers.owing() >= house_.doorkeeping()->limits.handshakes_max &&
+    const shard::Limits& limits = house_.doorkeeping()->limits;
+    while (lobby.newcomers.owing() >= handshakes_that_fit(limits, settings_.tls.has_value()) &&
            push_out_oldest(TurnedAway::newcomers_full, "it gives way to others (limits.handshakes_max)")) {
     }
+    const std::uint64_t budget = limits.memory_max.value_or(0);
+    if (budget != 0 && memory_gauge::total() >= budget)
+        push_out_oldest(TurnedAway::newcomers_full, "it gives way to others (limits.memory_max is reached)");
     // The one who comes in is counted already.
     return lobby.counts->total() <= lobby.sockets_max ||
            push_out_oldest(TurnedAway::descriptors, no_descriptors);

@@ -21,8 +21,17 @@ namespace {
 // Of all newcomers together: unfinished packets, wills and passwords of those that are judged. Unless a
 // single packet may be larger: it must find room when nobody else wants any.
 constexpr std::size_t kept_bytes_max = 16U << 20;
+// And no more than this part of limits.memory_max.
+constexpr std::uint64_t memory_part = 8;
 // Client id, user name and password are texts of up to 64 KiB each.
 constexpr std::size_t kept_besides_packet = 256U << 10;
+
+std::size_t kept_for_newcomers(const shard::Limits& limits) {
+    const std::uint64_t budget = limits.memory_max.value_or(0);
+    const std::size_t most =
+        budget == 0 ? kept_bytes_max : std::min<std::uint64_t>(kept_bytes_max, budget / memory_part);
+    return std::max(most, limits.packet_bytes_max + kept_besides_packet);
+}
 
 }  // namespace
 
@@ -117,7 +126,7 @@ void Greeting::refuse_other_packet() {
 }
 
 bool Greeting::note_kept_bytes() {
-    const std::size_t most = std::max(kept_bytes_max, doors_->limits.packet_bytes_max + kept_besides_packet);
+    const std::size_t most = kept_for_newcomers(doors_->limits);
     Newcomers& newcomers = doors_->lobby->newcomers;
     place_.keep_bytes(frames_.pending().size() + connect_body_.size() + credential_bytes_);
     bool pushed_out = false;

@@ -1,11 +1,13 @@
 #include "listener/listener.hpp"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/resource.h>
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
+#include "base/core_time.hpp"
 #include "base/log.hpp"
 
 namespace sluice::listener {
@@ -67,18 +69,6 @@ void Listeners::warn_of_few_descriptors() const {
                     lobby_->sockets_max, wanted));
 }
 
-namespace {
-
-/// A step of a TLS handshake takes milliseconds of computing. Where cores are few, live traffic goes first;
-/// under full load a quarter of a core is still left for newcomers (Linux: the priority is the calling
-/// thread's).
-void give_way_to_traffic() {
-    constexpr int nice = 5;
-    (void)::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + nice);
-}
-
-}  // namespace
-
 Result<void, std::string> Listeners::open(const std::vector<ListenerSettings>& settings) {
     warn_of_few_descriptors();
     for (const ListenerSettings& one : settings) {
@@ -96,7 +86,8 @@ void Listeners::start() {
     for (auto& door : doors_) door->accept();
     for (auto& worker : workers_) {
         worker->thread = std::thread([&context = worker->context] {
-            give_way_to_traffic();
+            ::pthread_setname_np(::pthread_self(), "listener");
+            core_time::give_way();  // a step of a TLS handshake computes for milliseconds
             const auto keep_running = asio::make_work_guard(context);
             context.run();
         });

@@ -63,9 +63,9 @@ void Channel::send(Bytes bytes) {
     if (state_->phase() == State::Phase::open) state_->output().append_copy(bytes);
 }
 
-void Channel::send_message_bytes(core::MessagePtr keep, Bytes view_into_it) {
+void Channel::send(std::initializer_list<OutputQueue::Part> parts, const core::MessagePtr& message) {
     state_->check_owner();
-    if (state_->phase() == State::Phase::open) state_->output().append_shared(std::move(keep), view_into_it);
+    if (state_->phase() == State::Phase::open) state_->output().append_parts(parts, message);
 }
 
 void Channel::flush() {

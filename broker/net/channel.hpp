@@ -91,8 +91,9 @@ class Channel {
 
     /// Copies into the output; nothing leaves before flush().
     void send(Bytes bytes);
-    /// The same for a part of a message: large parts are referenced until the socket has taken them.
-    void send_message_bytes(core::MessagePtr keep, Bytes view_into_it);
+    /// The same for the parts of a packet. Those that lie in the message are referenced until the socket has
+    /// taken them, when they are large.
+    void send(std::initializer_list<OutputQueue::Part> parts, const core::MessagePtr& message);
     /// Writes what the socket takes now and goes on by itself when it takes more (then on_writable). What is
     /// sent before the filters' handshake is over waits for it. Call once per turn.
     void flush();

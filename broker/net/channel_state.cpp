@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -19,7 +18,7 @@ namespace sluice::net {
 namespace {
 
 // One connection may not keep its thread longer than this much input per wake-up.
-constexpr std::size_t wake_bytes_max = 256 * 1024;
+constexpr std::size_t wake_bytes_max = ThreadBuffers::read_bytes;
 constexpr std::chrono::seconds grace_max{5};
 // Answers of the filters that wait for the socket: more than a flush leaves behind.
 constexpr std::size_t reply_bytes_max = 256 * 1024;
@@ -34,14 +33,15 @@ int family_of(int fd) {
 }  // namespace
 
 Channel::State::State(Socket socket, Filters filters)
-    : identity(std::make_unique<PeerIdentity>()),
-      socket_(std::move(socket)),
-      filters_(std::move(filters)),
-      ready_(filters_.empty()) {
-    prepare_socket();
+    : identity(std::make_unique<PeerIdentity>()), socket_(std::move(socket)), ready_(filters.empty()) {
+    if (!filters.empty()) coder_.reset(new Coder{FilterChain(std::move(filters)), {}});
     sockaddr_storage peer{};
-    socklen_t size = sizeof(peer);
-    if (socket_.is_open()) ::getpeername(socket_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &size);
+    if (socket_.is_open()) {
+        Error ignored;
+        socket_.native_non_blocking(true, ignored);
+        socklen_t size = sizeof(peer);
+        ::getpeername(socket_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &size);
+    }
     identity->address = endpoint_text(peer);
     identity->ip = ip_of(peer);
 }
@@ -50,28 +50,18 @@ Channel::State::State(boost::asio::io_context& context, DetachedChannel detached
     : identity(std::make_unique<PeerIdentity>(std::move(detached.identity))),
       lease(std::move(detached.lease)),
       socket_(context),
-      filters_(std::move(detached.filters)),
-      output_(std::move(detached.output)),
-      wire_(std::move(detached.wire)),
-      unread_(std::move(detached.unread)) {
-    if (!detached.ending.empty()) ending_ = std::make_unique<std::string>(std::move(detached.ending));
-    ready_ = filters_.ready();
+      output_(std::move(detached.output)) {
+    if (!detached.filters.empty() || !detached.wire.empty())
+        coder_.reset(new Coder{FilterChain(std::move(detached.filters)), std::move(detached.wire)});
+    if (!detached.unread.empty()) due().unread = std::move(detached.unread);
+    if (!detached.ending.empty()) due().ending = std::move(detached.ending);
+    ready_ = filters_ready();
     Error error;
     const int family = family_of(detached.fd);
     socket_.assign({family, family == AF_UNIX ? 0 : IPPROTO_TCP}, detached.fd, error);
     // A socket that cannot be adopted is still closed by `detached`; start() reports it.
     if (!error) detached.fd = -1;
-    prepare_socket();
-}
-
-void Channel::State::prepare_socket() {
-    if (!socket_.is_open()) return;
-    Error ignored;
-    socket_.native_non_blocking(true, ignored);
-    const int on = 1, fd = socket_.native_handle();
-    // Both fail on a Unix socket, which needs neither.
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    if (!error) socket_.native_non_blocking(true, error);
 }
 
 void Channel::State::start(ChannelHandler& handler) {
@@ -89,9 +79,15 @@ void Channel::State::begin() {
     if (!ended_after_input()) read_more();
 }
 
+Channel::State::Due& Channel::State::due() {
+    if (!due_) due_ = std::make_unique<Due>();
+    return *due_;
+}
+
 void Channel::State::deliver_unread() {
-    if (unread_.empty() || paused_ || !handler_) return;
-    const ByteBuffer bytes = std::exchange(unread_, {});
+    if (!due_ || due_->unread.empty() || paused_ || !handler_) return;
+    const ByteBuffer bytes = std::exchange(due_->unread, {});
+    if (!has_ended()) due_.reset();
     processing_ = true;
     handler_->on_bytes(bytes);
     processing_ = false;
@@ -100,14 +96,14 @@ void Channel::State::deliver_unread() {
 // A handler that has paused has bytes in hand that it will look at later, perhaps on another thread: a client
 // may say all it has to say and its farewell in one breath.
 void Channel::State::end_after_input(std::string why) {
-    ending_ = std::make_unique<std::string>(std::move(why));
+    due().ending = std::move(why);
     ended_after_input();
 }
 
 bool Channel::State::ended_after_input() {
-    if (!ending_ || paused_ || !handler_) return false;
-    const auto why = std::move(ending_);
-    fail(*why);
+    if (!has_ended() || paused_ || !handler_) return false;
+    const auto due = std::move(due_);
+    fail(*due->ending);
     return true;
 }
 
@@ -121,16 +117,11 @@ void Channel::State::resume_reading() {
     if (!paused_) return;
     paused_ = false;
     if (processing_ || !handler_) return;
-    if (unread_.empty() && held_bytes_ == 0 && !ending_) return read_more();
+    if (!due_) return read_more();
     post([this] {
         if (paused_) return;
         deliver_unread();
-        if (ended_after_input()) return;
-        if (held_bytes_ > 0 && !paused_ && phase_ == Phase::open) {
-            process(std::exchange(held_bytes_, std::uint8_t{0}));
-        } else {
-            read_more();
-        }
+        if (!ended_after_input()) read_more();
     });
 }
 
@@ -143,33 +134,32 @@ bool Channel::State::peer_ended() {
 void Channel::State::read_more() {
     const bool wanted = phase_ == Phase::closing || (phase_ == Phase::open && handler_ && !paused_);
     // A peer that asks (pings) and does not read the answers is not listened to until it does.
-    if (phase_ == Phase::open && wire_.size() - wire_sent_ > reply_bytes_max) return;
-    if (!wanted || reading_ || processing_ || held_bytes_ > 0 || peer_ended_ || ending_) return;
+    if (phase_ == Phase::open && unsent_wire_bytes() > reply_bytes_max) return;
+    if (!wanted || reading_ || processing_ || peer_ended_ || has_ended()) return;
     reading_ = true;
-    socket_.async_read_some(boost::asio::buffer(inline_),
-                            [self = Self(this)](const Error& error, std::size_t bytes) {
-                                self->reading_ = false;
-                                self->guarded([&] { self->on_read(error, bytes); });
-                            });
+    socket_.async_wait(Socket::wait_read, Reader{Self(this)});
 }
 
-void Channel::State::on_read(const Error& error, std::size_t bytes) {
+void Channel::State::on_readable(const Error& error) {
     if (phase_ == Phase::closed) return;
-    if (phase_ == Phase::closing) {
-        if (!error) return discard_input();
-        peer_ended_ = true;
-        // After a clean end of the peer's half, ours may still have something to say.
-        if (error != boost::asio::error::eof || unsent_bytes() == 0) close_now();
-        return;
-    }
-    if (error == boost::asio::error::eof)
-        return fail(ready_ ? "closed by the peer" : "closed by the peer during the handshake");
-    if (error) return fail(text_of_errno(error.value()));
-    if (paused_) {
-        held_bytes_ = static_cast<std::uint8_t>(bytes);
-        return;
-    }
-    process(bytes);
+    if (error) return phase_ == Phase::closing ? close_now() : fail(text_of_errno(error.value()));
+    if (phase_ == Phase::closing) return discard_input();
+    if (paused_) return notice_end();
+    process();
+}
+
+// Bytes that nobody wants yet stay where they are, and nobody is woken for more of them.
+void Channel::State::notice_end() {
+    std::uint8_t first = 0;
+    const ssize_t got = ::recv(socket_.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0 || (got < 0 && (would_block(errno) || errno == EINTR))) return;
+    read_error_ = got == 0 ? 0 : errno;
+    fail(why_closed());
+}
+
+std::string Channel::State::why_closed() const {
+    if (read_error_ != 0) return text_of_errno(read_error_);
+    return ready_ ? "closed by the peer" : "closed by the peer during the handshake";
 }
 
 Channel::State::ReadEnd Channel::State::read_now(MutableBytes into, std::size_t& bytes) {
@@ -187,15 +177,11 @@ Channel::State::ReadEnd Channel::State::read_now(MutableBytes into, std::size_t&
     return ReadEnd::ended;
 }
 
-void Channel::State::process(std::size_t inline_bytes) {
+void Channel::State::process() {
     const MutableBytes buffer = ThreadBuffers::mine().read();
-    std::memcpy(buffer.data(), inline_.data(), inline_bytes);
     std::size_t bytes = 0, total = 0;
-    // A small message that left the inline buffer unfilled needs no second system call.
-    ReadEnd end =
-        inline_bytes == inline_.size() ? read_now(buffer.subspan(inline_bytes), bytes) : ReadEnd::drained;
-    bytes += inline_bytes;
     processing_ = true;
+    ReadEnd end = read_now(buffer, bytes);
     while (bytes > 0) {
         deliver(buffer.first(bytes));
         total += bytes;
@@ -204,15 +190,14 @@ void Channel::State::process(std::size_t inline_bytes) {
     }
     processing_ = false;
     if (phase_ == Phase::closed) return;
-    if (wire_.size() > wire_sent_) pump();
-    if (phase_ == Phase::open && handler_ && end == ReadEnd::ended)
-        return end_after_input(read_error_ == 0 ? "closed by the peer" : text_of_errno(read_error_));
+    if (unsent_wire_bytes() > 0) pump();
+    if (phase_ == Phase::open && handler_ && end == ReadEnd::ended) return end_after_input(why_closed());
     read_more();
 }
 
 // True when the introduction is over: `behind` is what came behind it.
 bool Channel::State::introduce(Bytes wire, ByteBuffer& behind) {
-    Filter& first = *filters_.introduction();
+    Filter& first = *coder_->filters.introduction();
     ByteBuffer reply;  // it answers nothing
     if (auto received = first.receive(wire, behind, reply); !received) {
         fail(received.error().what);
@@ -220,7 +205,8 @@ bool Channel::State::introduce(Bytes wire, ByteBuffer& behind) {
     }
     if (!first.ready()) return false;
     first.identify(*identity);
-    filters_.end_introduction();
+    coder_->filters.end_introduction();
+    if (coder_->filters.empty() && coder_->wire.empty()) coder_.reset();
     handler_->on_introduced();
     if (!handler_) return false;
     note_ready();
@@ -229,26 +215,26 @@ bool Channel::State::introduce(Bytes wire, ByteBuffer& behind) {
 
 void Channel::State::deliver(Bytes wire) {
     ByteBuffer behind;
-    if (filters_.introduction() != nullptr) {
+    if (coder_ && coder_->filters.introduction() != nullptr) {
         if (!introduce(wire, behind)) return;
         wire = behind;
     }
-    if (filters_.empty()) return handler_->on_bytes(wire);
+    if (!coder_ || coder_->filters.empty()) return handler_->on_bytes(wire);
     ByteBuffer& plain = ThreadBuffers::mine().plain;
     plain.clear();
-    if (wire_.capacity() == 0) wire_ = ThreadBuffers::mine().borrow();
-    const auto received = filters_.receive(wire, plain, wire_);
+    if (coder_->wire.capacity() == 0) coder_->wire = ThreadBuffers::mine().borrow();
+    const auto received = coder_->filters.receive(wire, plain, coder_->wire);
     note_ready();
     // Before the handler is called: it may take the channel elsewhere.
-    if (!received) ending_ = std::make_unique<std::string>(received.error().what);
+    if (!received) due().ending = received.error().what;
     if (!plain.empty()) handler_->on_bytes(plain);
     ended_after_input();
 }
 
 void Channel::State::note_ready() {
-    if (ready_ || !filters_.ready()) return;
+    if (ready_ || !filters_ready()) return;
     ready_ = true;
-    filters_.identify(*identity);
+    if (coder_) coder_->filters.identify(*identity);
     if (!output_.empty()) pump();
 }
 
@@ -261,7 +247,8 @@ void Channel::State::discard_input() {
     }
     if (end == ReadEnd::ended) {
         peer_ended_ = true;
-        if (unsent_bytes() == 0) close_now();
+        // After a clean end of the peer's half, ours may still have something to say.
+        if (read_error_ != 0 || unsent_bytes() == 0) close_now();
         return;
     }
     read_more();
@@ -282,7 +269,7 @@ void Channel::State::fail(const std::string& why) {
     if (phase_ != Phase::open) return;
     ChannelHandler* handler = handler_;
     output_.clear();
-    if (!write_broken_ && socket_.is_open() && wire_.size() > wire_sent_) {
+    if (!write_broken_ && socket_.is_open() && unsent_wire_bytes() > 0) {
         close_after_flush(grace_max);  // an alert or an error answer is still on its way out
     } else {
         close_now();
@@ -296,9 +283,7 @@ void Channel::State::close_after_flush(std::chrono::milliseconds grace) {
     handler_ = nullptr;
     if (!socket_.is_open() || write_broken_) return close_now();
     phase_ = Phase::closing;
-    held_bytes_ = 0;
-    unread_.clear();
-    ending_.reset();
+    due_.reset();
     if (!ready_) output_.clear();
     grace_ = std::make_unique<boost::asio::steady_timer>(socket_.get_executor());
     grace_->expires_after(std::min<std::chrono::milliseconds>(grace, grace_max));
@@ -314,8 +299,7 @@ void Channel::State::close_now() {
     phase_ = Phase::closed;
     handler_ = nullptr;
     output_.clear();
-    wire_.clear();
-    wire_sent_ = 0;
+    drop_wire();
     Error ignored;
     if (socket_.is_open()) socket_.close(ignored);
     lease.reset();
@@ -331,14 +315,16 @@ DetachedChannel Channel::State::detach(Bytes unconsumed) {
     handler_ = nullptr;
     if (identity) out.identity = std::move(*identity);
     out.lease = std::move(lease);
-    if (ending_) out.ending = *ending_;
-    out.filters = filters_.release();
     append(out.unread, unconsumed);
-    append(out.unread, unread_);
-    append(out.wire, Bytes(wire_).subspan(wire_sent_));
+    if (due_) append(out.unread, due_->unread);
+    if (has_ended()) out.ending = std::move(*due_->ending);
+    due_.reset();
+    if (coder_) {
+        out.filters = coder_->filters.release();
+        append(out.wire, Bytes(coder_->wire).subspan(coder_->wire_sent));
+        drop_wire();
+    }
     out.output = std::move(output_);
-    wire_.clear();
-    wire_sent_ = 0;
     Error error;
     out.fd = socket_.is_open() ? socket_.release(error) : -1;
     if (error) out.fd = -1;

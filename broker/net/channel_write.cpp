@@ -17,38 +17,45 @@ void Channel::State::flush() {
 
 // Filled until the socket's own share is large enough; false when there is nothing on its way.
 bool Channel::State::encode_more() {
-    if (ready_ && !output_.empty() && wire_.size() - wire_sent_ < encode_bytes) {
+    ByteBuffer& wire = coder_->wire;
+    if (ready_ && !output_.empty() && unsent_wire_bytes() < encode_bytes) {
         ThreadBuffers& shared = ThreadBuffers::mine();
-        if (wire_.capacity() == 0) wire_ = shared.borrow();
+        if (wire.capacity() == 0) wire = shared.borrow();
         const Bytes plain = output_.peek(encode_bytes, shared.gather);
-        const auto sent = filters_.send(plain, wire_);
+        const auto sent = coder_->filters.send(plain, wire);
         output_.consume(plain.size());
         if (!sent) write_failed(sent.error().what);
     }
     const bool last = phase_ == Phase::closing && (output_.empty() || !ready_);
     if (last && !farewell_said_) {
         farewell_said_ = true;
-        filters_.close(wire_);
+        coder_->filters.close(wire);
     }
-    return wire_.size() > wire_sent_;
+    return unsent_wire_bytes() > 0;
+}
+
+ssize_t Channel::State::write_wire() {
+    Coder& coder = *coder_;
+    const ssize_t sent = ::send(socket_.native_handle(), coder.wire.data() + coder.wire_sent,
+                                unsent_wire_bytes(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) coder.wire_sent += static_cast<std::size_t>(sent);
+    if (coder.wire_sent == coder.wire.size()) {
+        coder.wire_sent = 0;
+        ThreadBuffers::mine().give_back(std::move(coder.wire));
+    }
+    return sent;
 }
 
 void Channel::State::pump() {
     while (!write_waiting_ && !write_broken_) {
         ssize_t sent = 0;
-        if (filters_.empty() && wire_.size() == wire_sent_) {
+        if (!coder_) {
             if (output_.empty()) return sent_everything();
             sent = output_.write_to(socket_.native_handle());
         } else {
             if (!encode_more()) return sent_everything();
             if (write_broken_) return;
-            sent = ::send(socket_.native_handle(), wire_.data() + wire_sent_, wire_.size() - wire_sent_,
-                          MSG_NOSIGNAL | MSG_DONTWAIT);
-            if (sent > 0) wire_sent_ += static_cast<std::size_t>(sent);
-            if (wire_sent_ == wire_.size()) {
-                wire_sent_ = 0;
-                ThreadBuffers::mine().give_back(std::move(wire_));
-            }
+            sent = write_wire();
         }
         if (sent >= 0 || errno == EINTR) continue;
         if (would_block(errno)) return wait_writable();

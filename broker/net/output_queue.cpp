@@ -5,16 +5,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "base/check.hpp"
-#include "base/memory_gauge.hpp"
 #include "net/thread_buffers.hpp"
 
 namespace sluice::net {
 namespace {
 // A copied segment stops growing here, so that sent parts of a long queue can be let go.
 constexpr std::size_t copied_bytes_soft_max = 16 * 1024;
+constexpr std::size_t copied_bytes_first = 256;
 constexpr std::size_t iovecs_max = 64;
 }  // namespace
 
@@ -28,42 +29,50 @@ OutputQueue& OutputQueue::operator=(OutputQueue&& other) noexcept {
     return *this;
 }
 
-void OutputQueue::append_copy(Bytes bytes) {
-    if (bytes.empty()) return;
-    const bool grow = first_ < segments_.size() && !segments_.back().keep &&
-                      segments_.back().copied.size() + bytes.size() <= copied_bytes_soft_max;
-    if (!grow) push({ThreadBuffers::mine().borrow(), {}, {}});
-    ByteBuffer& copied = segments_.back().copied;
-    const std::size_t before = copied.capacity();
-    append(copied, bytes);
-    memory_gauge::add(static_cast<std::int64_t>(copied.capacity() - before));
-    bytes_ += bytes.size();
+void OutputQueue::append_parts(std::initializer_list<Part> parts, const core::MessagePtr& keep) {
+    std::span<const Part> rest(parts.begin(), parts.size());
+    while (!rest.empty()) {
+        std::size_t copies = 0, bytes = 0;
+        while (copies < rest.size() && !is_referenced(rest[copies])) bytes += rest[copies++].bytes.size();
+        if (bytes > 0) append_copies(rest.first(copies), bytes);
+        if (copies == rest.size()) return;
+        push({{}, keep, rest[copies].bytes});
+        bytes_ += rest[copies].bytes.size();
+        rest = rest.subspan(copies + 1);
+    }
 }
 
-void OutputQueue::append_shared(core::MessagePtr keep, Bytes view) {
-    if (view.size() < reference_bytes_min || !keep) return append_copy(view);
-    push({{}, std::move(keep), view});
-    bytes_ += view.size();
+void OutputQueue::append_copies(std::span<const Part> parts, std::size_t bytes) {
+    const bool grow = first_ < segments_.size() && !segments_.back().keep &&
+                      segments_.back().copied.size() + bytes <= copied_bytes_soft_max;
+    if (!grow) push({ThreadBuffers::mine().borrow(), {}, {}});
+    ByteBuffer& copied = segments_.back().copied;
+    // A turn's acknowledgements of four bytes each would else double it many times.
+    if (copied.capacity() == 0) copied.reserve(std::max(bytes, copied_bytes_first));
+    std::size_t at = copied.size();
+    copied.resize(at + bytes);
+    for (const Part& part : parts) {
+        if (part.bytes.empty()) continue;
+        std::memcpy(copied.data() + at, part.bytes.data(), part.bytes.size());
+        at += part.bytes.size();
+    }
+    bytes_ += bytes;
 }
 
 void OutputQueue::push(Segment segment) {
-    const std::size_t before = table_bytes();
     segments_.push_back(std::move(segment));
-    memory_gauge::add(static_cast<std::int64_t>(segments_.back().copied.capacity() + table_bytes() - before));
 }
 
 void OutputQueue::clear() {
     while (first_ < segments_.size()) drop_first();
     bytes_ = 0;
     // An idle connection holds no memory for its output.
-    memory_gauge::add(-static_cast<std::int64_t>(table_bytes()));
     std::vector<Segment>().swap(segments_);
     first_ = 0;
 }
 
 void OutputQueue::drop_first() {
     Segment& segment = segments_[first_];
-    memory_gauge::add(-static_cast<std::int64_t>(segment.copied.capacity()));
     ThreadBuffers::mine().give_back(std::move(segment.copied));
     segment.keep = {};
     ++first_;
@@ -87,11 +96,7 @@ void OutputQueue::consume(std::size_t bytes) {
     } else if (first_ >= 64 && first_ * 2 >= segments_.size()) {
         segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(first_));
         first_ = 0;
-        if (segments_.capacity() / 4 > segments_.size()) {
-            memory_gauge::add(-static_cast<std::int64_t>(table_bytes()));
-            segments_.shrink_to_fit();
-            memory_gauge::add(static_cast<std::int64_t>(table_bytes()));
-        }
+        if (segments_.capacity() / 4 > segments_.size()) segments_.shrink_to_fit();
     }
 }
 

@@ -4,6 +4,8 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <initializer_list>
+#include <span>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -21,9 +23,14 @@ class OutputQueue {
     OutputQueue& operator=(OutputQueue&& other) noexcept;
     ~OutputQueue() { clear(); }
 
-    void append_copy(Bytes bytes);
-    /// `view` lies inside what `keep` keeps alive.
-    void append_shared(core::MessagePtr keep, Bytes view);
+    /// A part of a packet.
+    struct Part {
+        Bytes bytes;
+        bool is_kept = false;  ///< it lies inside what `keep` keeps alive
+    };
+    void append_copy(Bytes bytes) { append_parts({{bytes}}, {}); }
+    /// Parts that are copied and follow each other are copied in one step.
+    void append_parts(std::initializer_list<Part> parts, const core::MessagePtr& keep);
 
     bool empty() const { return bytes_ == 0; }
     std::size_t bytes() const { return bytes_; }
@@ -43,9 +50,12 @@ class OutputQueue {
         Bytes view;
         Bytes bytes() const { return keep ? view : Bytes(copied); }
     };
+    static bool is_referenced(const Part& part) {
+        return part.is_kept && part.bytes.size() >= reference_bytes_min;
+    }
+    void append_copies(std::span<const Part> parts, std::size_t bytes);
     void push(Segment segment);
     void drop_first();
-    std::size_t table_bytes() const { return segments_.capacity() * sizeof(Segment); }
 
     std::vector<Segment> segments_;
     std::size_t first_ = 0;         ///< index of the first segment that is not yet sent

@@ -6,7 +6,7 @@ namespace sluice::net {
 namespace {
 // Enough for a turn's worth of dirty links; more would be memory that a burst once needed.
 constexpr std::size_t spare_max = 32;
-constexpr std::size_t spare_capacity_bytes_max = 128 * 1024;
+constexpr std::size_t spare_bytes_max = 512 * 1024;
 }  // namespace
 
 ThreadBuffers& ThreadBuffers::mine() {
@@ -18,15 +18,18 @@ ByteBuffer ThreadBuffers::borrow() {
     if (spare_.empty()) return {};
     ByteBuffer buffer = std::move(spare_.back());
     spare_.pop_back();
+    spare_bytes_ -= buffer.capacity();
     return buffer;
 }
 
 void ThreadBuffers::give_back(ByteBuffer&& buffer) {
     ByteBuffer mine = std::move(buffer);
     buffer = {};
-    if (mine.capacity() == 0 || mine.capacity() > spare_capacity_bytes_max || spare_.size() >= spare_max)
+    if (mine.capacity() == 0 || spare_bytes_ + mine.capacity() > spare_bytes_max ||
+        spare_.size() >= spare_max)
         return;
     mine.clear();
+    spare_bytes_ += mine.capacity();
     spare_.push_back(std::move(mine));
 }
 

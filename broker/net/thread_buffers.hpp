@@ -18,7 +18,9 @@ class ThreadBuffers {
     static ThreadBuffers& mine();
 
     /// Where a busy socket is read into. Valid until the next read on this thread.
-    MutableBytes read() { return {read_->data(), read_->size()}; }
+    MutableBytes read() { return {read_->data(), read_bytes_now_}; }
+    /// From now on no more than so many at once, up to read_bytes.
+    void set_read_bytes(std::size_t bytes) { read_bytes_now_ = bytes < read_bytes ? bytes : read_bytes; }
     /// One decrypted TLS record.
     MutableBytes record() { return {record_->data(), record_->size()}; }
     /// What the filters made of it. Only the read path touches it: it is not re-entered from callbacks.
@@ -38,7 +40,9 @@ class ThreadBuffers {
           record_(std::make_unique<std::array<std::uint8_t, record_bytes>>()) {}
     std::unique_ptr<std::array<std::uint8_t, read_bytes>> read_;
     std::unique_ptr<std::array<std::uint8_t, record_bytes>> record_;
+    std::size_t read_bytes_now_ = read_bytes;
     std::vector<ByteBuffer> spare_;
+    std::size_t spare_bytes_ = 0;  ///< of them
 };
 
 }  // namespace sluice::net

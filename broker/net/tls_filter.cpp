@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/memory_gauge.hpp"
 #include "net/thread_buffers.hpp"
 #include "net/tls_engine.hpp"
 #include "net/tls_parking.hpp"
@@ -15,6 +16,11 @@ constexpr std::uint8_t handshake_record = 0x16;
 constexpr std::uint8_t mqtt_connect = 0x10;
 constexpr std::size_t record_head_bytes = 5;
 constexpr std::size_t record_bytes_max = 16384 + 2048;  // RFC 5246, 6.2.3
+// About what the library takes: for the session itself, for its two buffers, and for keys and certificates
+// while it shakes hands.
+constexpr std::size_t session_bytes = 2'000;
+constexpr std::size_t buffers_bytes = 35'000;
+constexpr std::size_t handshake_bytes = 8'000;
 
 class FilterImpl final : public TlsFilter {
   public:
@@ -44,7 +50,11 @@ class FilterImpl final : public TlsFilter {
     void send_alert(int alert);
     Err<FilterError> no_memory();
 
+    /// What the library holds for the session, which does not come from operator new.
+    void count_memory();
+
     std::shared_ptr<const Engine> engine_;
+    memory_gauge::Foreign counted_;
     Ssl ssl_;
     Parking parking_;
     /// Until the client's first record is whole: the library's buffers, some 35 KB, are not for those who say
@@ -95,7 +105,9 @@ Result<bool, FilterError> FilterImpl::begin(Bytes wire) {
         return Err{FilterError{"TLS: no memory for another connection"}};
     }
     mbedtls_ssl_set_bio(ssl_.get(), this, &FilterImpl::give, &FilterImpl::take, nullptr);
-    return started_ = true;
+    started_ = true;
+    count_memory();
+    return true;
 }
 
 Result<void, FilterError> FilterImpl::receive(Bytes wire, ByteBuffer& plain, ByteBuffer& reply) {
@@ -125,7 +137,13 @@ Result<void, FilterError> FilterImpl::receive(Bytes wire, ByteBuffer& plain, Byt
     input_ = {};
     output_ = nullptr;
     parking_.park_if_idle(ssl_);
+    count_memory();
     return done;
+}
+
+void FilterImpl::count_memory() {
+    counted_.set(session_bytes + (parking_.parked() ? 0 : buffers_bytes) +
+                 (handshake_over(ssl_) ? 0 : handshake_bytes));
 }
 
 Err<FilterError> FilterImpl::no_memory() {
@@ -221,6 +239,7 @@ Result<void, FilterError> FilterImpl::send(Bytes plain, ByteBuffer& wire) {
     }
     output_ = nullptr;
     parking_.park_if_idle(ssl_);
+    count_memory();
     if (result >= 0) return {};
     ended_ = true;
     return Err{FilterError{session_failure(result, ssl_)}};

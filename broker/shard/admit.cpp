@@ -47,11 +47,10 @@ SubscriberId Shard::session_for(const Admission& admission, bool& session_presen
         id = UINT32_MAX;
     }
     if (id == UINT32_MAX)
-        return make_slot(admission.client_id, durable ? next_session_key() : 0, client_bounds());
+        return make_slot(admission.client_id, durable ? next_session_key() : 0, client_bounds_);
     session_present = true;  // [MQTT-3.2.2-3]
-    // A will that waits for its delay is void now [MQTT-3.1.3-9]; one without delay was due when the old
-    // connection went.
-    if (slots_[id].will && slots_[id].will->delay_s == 0) publish_will(id);
+    // A will that waits for its delay is void now [MQTT-3.1.3-9]; one whose delay was over before is due.
+    if (slots_[id].will && time_left(slots_[id], slots_[id].will->delay_s) == Millis(0)) publish_will(id);
     slots_[id].will.reset();
     return id;
 }
@@ -70,7 +69,37 @@ bool Shard::take_place(const Admission& admission) {
     return true;
 }
 
-void Shard::turn_away(Admission admission) {
+std::optional<ReasonCode> Shard::lacks_memory_for(const Admission& admission) {
+    const SubscriberId id = find_client(admission.client_id);
+    const bool is_new = id == UINT32_MAX;
+    // Who takes over a connection has its memory.
+    if ((is_new || !slots_[id].link) && memory_level() == MemoryWatch::Level::full)
+        return ReasonCode::server_busy;
+    std::size_t bytes = is_new ? session_bytes + admission.client_id.size() + admission.user_name.size() : 0;
+    if (admission.will) bytes += admission.will->message->footprint_bytes();
+    // What an earlier session has kept is not ours to begin with.
+    if (bytes == 0 || may_keep(bytes)) return std::nullopt;
+    return admission.will ? ReasonCode::quota_exceeded : ReasonCode::server_busy;
+}
+
+void Shard::turn_away_without_memory(Admission admission, ReasonCode code) {
+    counters_.connections_without_memory.add();
+    wire::Connack connack;
+    connack.code = code;
+    connack.properties.reason_string = code == ReasonCode::quota_exceeded
+                                           ? "the server has no memory for the will"
+                                           : "the server has no memory for another client";
+    static log::RateLimit limit(10'000);
+    std::uint64_t suppressed = 0;
+    if (limit.allow(now().mono.time_since_epoch().count(), suppressed)) {
+        log::warn(fmt::format("client {} at {} is refused: {} (limits.memory_max; {}; {} more before)",
+                              log::quote(admission.client_id), admission.channel.identity.address,
+                              *connack.properties.reason_string, wire::name_of(code), suppressed));
+    }
+    turn_away(std::move(admission), connack);
+}
+
+void Shard::turn_away_full(Admission admission) {
     counters_.connections_refused.add();
     wire::Connack connack;
     const std::string& elsewhere = parts_.limits.server_reference;
@@ -84,9 +113,13 @@ void Shard::turn_away(Admission admission) {
                         log::quote(admission.client_id), admission.channel.identity.address,
                         wire::name_of(connack.code), suppressed));
     }
-    ByteBuffer out;
     connack.properties.reason_string = "the server has as many clients as it may have";
     if (!elsewhere.empty()) connack.properties.server_reference = elsewhere;
+    turn_away(std::move(admission), connack);
+}
+
+void Shard::turn_away(Admission admission, const wire::Connack& connack) {
+    ByteBuffer out;
     wire::encode_connack(out, admission.version, connack);
     if (out.size() > admission.maximum_packet_size) {  // [MQTT-3.2.2-19]
         out.clear();
@@ -98,7 +131,9 @@ void Shard::turn_away(Admission admission) {
 }
 
 void Shard::enter(Admission admission) {
-    if (!take_place(admission)) return turn_away(std::move(admission));
+    if (const auto code = lacks_memory_for(admission))
+        return turn_away_without_memory(std::move(admission), *code);
+    if (!take_place(admission)) return turn_away_full(std::move(admission));
     const std::size_t before = batch_.size();
     bool session_present = false;
     const SubscriberId id = session_for(admission, session_present);
@@ -107,8 +142,9 @@ void Shard::enter(Admission admission) {
     s.gated = 0;
     s.user_name = admission.user_name;
     s.expiry_interval_s = admission.session_expiry_interval_s;
-    s.will = std::move(admission.will);
+    if (admission.will) s.will = std::make_unique<AdmittedWill>(*std::move(admission.will));
     s.disconnected_at.reset();
+    count_kept(s);
     if (s.session->durable()) save_session(id);
     auto connection = std::make_unique<Connection>(*this, id, std::move(admission));
     Connection* link = connection.get();

@@ -64,8 +64,8 @@ Connection::Connection(Shard& shard, core::SubscriberId id, Admission admission)
       alias_maximum_own_(shard.limits().topic_alias_maximum),
       keep_alive_s_(keep_alive_for(admission.keep_alive_s, shard.limits().keep_alive_max)),
       keep_alive_changed_(keep_alive_s_ != admission.keep_alive_s),
-      packet_bytes_max_(admission.maximum_packet_size),
-      out_alias_maximum_(std::min(admission.topic_alias_maximum, shard.limits().topic_alias_out_max)) {
+      out_alias_maximum_(std::min(admission.topic_alias_maximum, shard.limits().topic_alias_out_max)),
+      packet_bytes_max_(admission.maximum_packet_size) {
     frames_.set_version(version_);
     if (!admission.authentication_method.empty()) {
         enhanced_auth_ = std::make_unique<EnhancedAuth>();
@@ -73,6 +73,8 @@ Connection::Connection(Shard& shard, core::SubscriberId id, Admission admission)
         enhanced_auth_->connack_data = std::move(admission.authentication_data);
     }
 }
+
+Connection::~Connection() = default;
 
 std::string Connection::describe() {
     return fmt::format("client {} at {}", log::quote(slot().client_id), address_);
@@ -184,11 +186,12 @@ Link::Delivered Connection::deliver(const core::Send& send) {
     }
     if (packet_bytes > packet_bytes_max_) return Delivered::too_large;  // [MQTT-3.1.2-24]
     if (aliases) aliases->sent(alias, message.topic());
-    channel_.send(Bytes(out).first(first));
-    if (!alias.known) channel_.send_message_bytes(send.message, as_bytes(message.topic()));
-    channel_.send(Bytes(out).subspan(first));
-    if (is_v5()) channel_.send_message_bytes(send.message, message.properties());
-    channel_.send_message_bytes(send.message, message.payload());
+    channel_.send({{Bytes(out).first(first)},
+                   {alias.known ? Bytes{} : as_bytes(message.topic()), true},
+                   {Bytes(out).subspan(first)},
+                   {is_v5() ? message.properties() : Bytes{}, true},
+                   {message.payload(), true}},
+                  send.message);
     output_.queued_message(packet_bytes);
     shard_.counters().bytes_sent.add(packet_bytes);
     shard_.counters().packets_sent.add();

@@ -34,6 +34,10 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     /// Memory is used up, a relief goes on: a client that holds some of it and has not moved for many reliefs
     /// is disconnected.
     void end_if_stuck();
+    /// What has come of a packet that is not whole.
+    std::size_t unfinished_bytes() const { return frames_.pending().size(); }
+    /// There is no room for the rest of it.
+    void end_unfinished();
     /// A QoS 2 message of an earlier connection waits for its PUBREL only now.
     void note_inbound_before(wire::PacketId id) { inbound_before_.insert(id); }
     const std::string& address() const { return address_; }
@@ -65,6 +69,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
         bool routed = false;      ///< a PUBLISH that went its way: the answer tells whether anybody wanted it
         bool counts = false;      ///< against the Receive Maximum we announced
         bool unrecorded = false;  ///< PUBREC whose packet id is recorded when all shards have answered
+        bool refused = false;     ///< PUBREC of a message that went its way and that a receiver did not take
         TicketId ticket = 0;
         std::unique_ptr<SubscribeWork> work;
     };
@@ -100,6 +105,8 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     // connection_flow.cpp
     static std::uint16_t keep_alive_for(std::uint16_t asked_s, std::chrono::seconds longest);
     void feed(Bytes plain);
+    /// For keep-alive: what came of the next packet, or the whole of it.
+    void note_received(bool whole_packet, std::size_t bytes);
     void pause(Pause why);
     void resume(Pause why);
     void release(Pause why);
@@ -113,7 +120,13 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     bool is_held() const { return (pauses_ & held_pauses) != 0; }
     void hold_to_rate();
     void hold_to_memory();
-    void count_pending();
+    void hold_for(bool unfinished);
+    /// Counts what is unfinished; it goes on when there is room for more.
+    void hold_unfinished();
+    /// What may wait for the client: less when memory is full.
+    std::size_t unless_full(std::size_t plenty, std::size_t full) const {
+        return shard_.memory_level() == MemoryWatch::Level::full ? full : plenty;
+    }
     /// Whether QoS 0 is sent to the client as far as limits.memory_max goes.
     bool keeps_up();
     void on_acks_left();
@@ -121,6 +134,10 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     // connection_publish.cpp
     Step handle_publish(const wire::Frame& frame);
     Step resolve_topic(wire::Publish& packet, std::string_view& topic);
+    Step set_alias(std::string& name, std::string_view topic);
+    /// Far above limits.memory_max, where a large message is refused.
+    bool lacks_memory_for(const wire::Publish& packet);
+    Step refuse_large(const wire::Publish& packet);
     Step check_receive_maximum(const wire::Publish& packet) const;
     Step refuse_publish(const wire::Publish& packet, const Refused& why);
     core::MessagePtr freeze(const wire::Publish& packet, std::string_view topic);
@@ -145,8 +162,14 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
         ack_at(cookie).ticket = ticket;
         work(ticket);
         shard_.tickets().answer(ticket, wire::ReasonCode::success, false);
+        note_if_waiting(cookie);
     }
+    /// A PUBREC that did not leave at once is in pubrecs_ until it does.
+    void note_if_waiting(std::uint64_t cookie);
+    /// There is nothing to wait for (any more).
+    void finish_ack(std::uint64_t cookie);
     void cancel_tickets();
+    void leave_refused(const PendingAck& ack);
     void send_ready_acks();
     void send_ack(PendingAck& ack);
     void explain(wire::Properties& properties, const char* why) const;
@@ -194,15 +217,18 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     const bool client_id_assigned_;
     const bool session_expiry_changed_;
     const bool request_problem_information_;
-    bool gone_ = false;                  ///< the session is not ours any more; nothing may be sent or handled
-    bool answered_ = false;              ///< CONNACK is out
-    bool unsendable_ = false;            ///< an answer was larger than the client takes
-    bool feeding_ = false;               ///< inside feed()
-    bool holds_ended_ = false;           ///< the client is not to be slowed any more: its connection is gone
-    std::uint8_t pauses_ = 0;            ///< of Pause
-    std::uint32_t pending_counted_ = 0;  ///< bytes of frames_ that memory_gauge knows of
-    bool heard_ = false;                 ///< bytes came since memory was last relieved
+    bool gone_ = false;         ///< the session is not ours any more; nothing may be sent or handled
+    bool answered_ = false;     ///< CONNACK is out
+    bool unsendable_ = false;   ///< an answer was larger than the client takes
+    bool feeding_ = false;      ///< inside feed()
+    bool holds_ended_ = false;  ///< the client is not to be slowed any more: its connection is gone
+    std::uint8_t pauses_ = 0;   ///< of Pause
+    memory_gauge::Unfinished unfinished_;  ///< of frames_
+    memory_gauge::Kept kept_;              ///< of aliases_
+    bool heard_ = false;                   ///< bytes came since memory was last relieved
+    bool answers_ = false;                 ///< it acknowledged a message since then
     std::uint8_t reliefs_stuck_ = 0;
+    std::uint16_t bytes_since_received_ = 0;  ///< of an unfinished packet, since last_received_
     AnswerBacklog output_;
     std::uint64_t taken_at_relief_ = 0;        ///< of output_, when memory was last relieved
     std::uint64_t taken_at_keep_alive_ = 0;    ///< of output_, when keep-alive was looked at
@@ -212,6 +238,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     const std::uint16_t alias_maximum_own_;    ///< likewise
     const std::uint16_t keep_alive_s_;         ///< 0: none
     const bool keep_alive_changed_;            ///< the client asked for another one
+    const std::uint16_t out_alias_maximum_;    ///< 0: the client, or the operator, wants none
     const std::uint32_t packet_bytes_max_;     ///< the client's Maximum Packet Size
     MonoTime last_received_{};
     /// QoS 2 messages of earlier connections that wait for their PUBREL: the Receive Maximum begins anew with
@@ -219,13 +246,12 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     core::PacketIdSet inbound_before_;
     TokenBucket rate_;
     Ring<PendingAck> acks_;
-    std::unique_ptr<core::PacketIdSet> pubrecs_;    ///< ids of the PUBRECs among them; null before the first
+    std::unique_ptr<core::PacketIdSet> pubrecs_;    ///< ids of the PUBRECs among them; null: never any
     std::uint64_t first_ack_ = 0;                   ///< cookie of acks_.front()
     std::size_t publishes_pending_ = 0;             ///< acks_ that count
     std::size_t work_bytes_ = 0;                    ///< of the work in acks_
     std::vector<std::string> aliases_;              ///< topic aliases of the client, by alias - 1
     std::unique_ptr<OutboundAliases> out_aliases_;  ///< ours; none before the first message
-    const std::uint16_t out_alias_maximum_;         ///< 0: the client, or the operator, wants none
     std::unique_ptr<EnhancedAuth> enhanced_auth_;   ///< null: none
 };
 

@@ -16,7 +16,7 @@ Connection::Step Connection::handle_puback(const wire::Frame& frame) {
     core::Effects& effects = shard_.begin_step();
     // An unknown id is ignored: the answer to a message that a restart or the receiver itself has settled
     // already.
-    (void)session().on_puback(packet->packet_id, shard_.now(), effects);
+    answers_ |= session().on_puback(packet->packet_id, shard_.now(), effects).ok();
     shard_.execute(id_, effects);
     return {};
 }
@@ -25,7 +25,7 @@ Connection::Step Connection::handle_pubrec(const wire::Frame& frame) {
     const auto packet = wire::decode_ack(version_, PacketType::pubrec, frame.body);
     if (!packet) return Err{packet.error()};
     core::Effects& effects = shard_.begin_step();
-    (void)session().on_pubrec(packet->packet_id, packet->code, shard_.now(), effects);
+    answers_ |= session().on_pubrec(packet->packet_id, packet->code, shard_.now(), effects).ok();
     shard_.execute(id_, effects);
     return {};
 }
@@ -41,11 +41,20 @@ Connection::Step Connection::handle_pubcomp(const wire::Frame& frame) {
 
 std::uint64_t Connection::push_ack(PacketType type, wire::PacketId id) {
     acks_.push_back({.type = type, .packet_id = id});
-    if (type == PacketType::pubrec) {
-        if (!pubrecs_) pubrecs_ = std::make_unique<core::PacketIdSet>();
-        pubrecs_->insert(id);
-    }
     return first_ack_ + acks_.size() - 1;
+}
+
+void Connection::note_if_waiting(std::uint64_t cookie) {
+    if (cookie - first_ack_ >= acks_.size()) return;  // it has left
+    const PendingAck& ack = ack_at(cookie);
+    if (ack.type != PacketType::pubrec) return;
+    if (!pubrecs_) pubrecs_ = std::make_unique<core::PacketIdSet>();
+    pubrecs_->insert(ack.packet_id);
+}
+
+void Connection::finish_ack(std::uint64_t cookie) {
+    ack_at(cookie).done = true;
+    send_ready_acks();
 }
 
 void Connection::cancel_tickets() {
@@ -55,11 +64,18 @@ void Connection::cancel_tickets() {
         // the other shards have it could lose it.
         if (ack.unrecorded && slot().session && session().durable()) {
             shard_.leave_open(id_, ack.packet_id, ack.ticket);
-        } else {
-            shard_.tickets().cancel(ack.ticket);
+            continue;
         }
+        shard_.tickets().cancel(ack.ticket);
+        leave_refused(ack);
     }
     acks_.clear();
+}
+
+void Connection::leave_refused(const PendingAck& ack) {
+    // Others may have it: repeated by a client that has not heard the answer, it must not come to them again.
+    if (ack.refused && slot().session && session().durable())
+        shard_.leave_refused(id_, ack.packet_id, ack.code);
 }
 
 void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
@@ -72,6 +88,7 @@ void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
         ack.routed = false;
         const bool unrecorded = std::exchange(ack.unrecorded, false);
         if (ack.type == PacketType::pubrec && (unrecorded || session().has_inbound(ack.packet_id))) {
+            ack.refused = true;
             // The disk may know of the id already: it must forget it before the client may use it again.
             session().forget_inbound(ack.packet_id);
             shard_.save_progress(id_);
@@ -102,8 +119,7 @@ void Connection::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
         with_ticket(cookie, [this](TicketId ticket) { shard_.hold_until_saved(ticket, id_); });
         return;
     }
-    ack.done = true;
-    send_ready_acks();
+    finish_ack(cookie);
 }
 
 void Connection::send_ready_acks() {
@@ -112,8 +128,9 @@ void Connection::send_ready_acks() {
         acks_.pop_front();
         ++first_ack_;
         if (ack.counts) --publishes_pending_;
-        if (ack.type == PacketType::pubrec) pubrecs_->erase(ack.packet_id);
+        if (ack.type == PacketType::pubrec && pubrecs_) pubrecs_->erase(ack.packet_id);
         if (ack.work) work_bytes_ -= ack.work->bytes;
+        leave_refused(ack);  // it leaves, but who knows whether it arrives
         send_ack(ack);
     }
     on_acks_left();

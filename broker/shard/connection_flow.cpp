@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "base/log.hpp"
-#include "base/memory_gauge.hpp"
 #include "shard/connection.hpp"
 
 namespace sluice::shard {
@@ -16,17 +15,17 @@ namespace {
 
 // Answers that may wait for the disk before a client without a Receive Maximum (3.1.1) is read no further,
 // and when it is read again.
-constexpr std::size_t acks_waiting_max = 1000;
-constexpr std::size_t acks_waiting_low = 500;
+// (half of it). All of these have a second figure for when limits.memory_max is reached.
+constexpr std::size_t acks_waiting_max = 1000, acks_waiting_max_full = 100;
 // The same for what these answers will say: one SUBSCRIBE may hold a hundred thousand filters.
-constexpr std::size_t work_waiting_max = 256 * 1024;
-constexpr std::size_t work_waiting_low = work_waiting_max / 2;
-// Answers that a client may leave unread before it is read no further, and when it is read again. One that is
-// heard no more cannot acknowledge messages either, so those do not count.
-constexpr std::size_t answers_unsent_max = 256 * 1024;
-constexpr std::size_t answers_unsent_low = answers_unsent_max / 2;
-// A part of a packet is a sign of life when it is at least so large: a long packet on a slow link is, a byte
-// now and then from somebody who wants to stay is not.
+constexpr std::size_t work_waiting_max = 256 * 1024, work_waiting_max_full = 16 * 1024;
+// Answers that a client may leave unread before it is read no further, and when it is read again (half of
+// it). One that is heard no more cannot acknowledge messages either, so those do not count.
+constexpr std::size_t answers_unsent_max = 256 * 1024, answers_unsent_max_full = 8 * 1024;
+// What may have come of a packet, or behind one that is held, without waiting for room.
+constexpr std::size_t unfinished_bytes_fair = 16 * 1024;
+// So much of an unfinished packet is a sign of life, in however many pieces the link brings it: a long packet
+// on a slow link is, a byte now and then from somebody who wants to stay is not.
 constexpr std::size_t lively_bytes = 512;
 // What a client may leave unread for a moment without being called slow.
 constexpr std::size_t backlog_bytes_fair = 64 * 1024;
@@ -48,6 +47,13 @@ void Connection::on_bytes(Bytes plain) {
     feed(plain);
 }
 
+void Connection::note_received(bool whole_packet, std::size_t bytes) {
+    const std::size_t since = bytes_since_received_ + bytes;
+    const bool lively = whole_packet || since >= lively_bytes;
+    if (lively) last_received_ = shard_.now().mono;
+    bytes_since_received_ = lively ? 0 : static_cast<std::uint16_t>(since);
+}
+
 void Connection::feed(Bytes plain) {
     std::optional<WireError> error;
     bool whole_packet = false;
@@ -59,12 +65,14 @@ void Connection::feed(Bytes plain) {
         return !error && !gone_ && !is_held();
     });
     feeding_ = false;
-    if (whole_packet || plain.size() >= lively_bytes) last_received_ = shard_.now().mono;
+    note_received(whole_packet, plain.size());
     if (!cut && !error) error = cut.error();
     if (error) fail(*error);
     if (!gone_ && too_much_waits()) pause(Pause::acks);
-    if (!gone_ && output_.answers(channel_.unsent_bytes()) > answers_unsent_max) pause(Pause::output);
-    count_pending();
+    if (!gone_ &&
+        output_.answers(channel_.unsent_bytes()) > unless_full(answers_unsent_max, answers_unsent_max_full))
+        pause(Pause::output);
+    hold_unfinished();
     listen();
 }
 
@@ -84,15 +92,18 @@ void Connection::feed_held() {
     }
 }
 
-void Connection::count_pending() {
-    const auto pending = static_cast<std::uint32_t>(frames_.pending().size());
-    if (pending == pending_counted_) return;
-    memory_gauge::add(std::int64_t{pending} - std::int64_t{pending_counted_});
-    pending_counted_ = pending;
+void Connection::hold_unfinished() {
+    const std::size_t bytes = unfinished_bytes();
+    unfinished_.set(bytes);
+    if (gone_ || holds_ended_ || is_held() || bytes <= unfinished_bytes_fair) return;
+    if (shard_.too_much_unfinished()) hold_for(true);
 }
 
-Connection::~Connection() {
-    memory_gauge::add(-std::int64_t{pending_counted_});
+void Connection::end_unfinished() {
+    if (gone_) return;
+    shard_.counters().ended_for_memory.add();
+    fail({ReasonCode::quota_exceeded,
+          "there is no room for the rest of its packet: too many are unfinished (limits.memory_max)"});
 }
 
 void Connection::pause(Pause why) {
@@ -115,15 +126,22 @@ void Connection::resume(Pause why) {
 }
 
 bool Connection::too_much_waits() const {
-    return acks_.size() >= acks_waiting_max || work_bytes_ >= work_waiting_max;
+    return acks_.size() >= unless_full(acks_waiting_max, acks_waiting_max_full) ||
+           work_bytes_ >= unless_full(work_waiting_max, work_waiting_max_full);
 }
 
 void Connection::on_acks_left() {
-    if (!gone_ && acks_.size() < acks_waiting_low && work_bytes_ < work_waiting_low) resume(Pause::acks);
+    if (gone_ || (pauses_ & static_cast<unsigned>(Pause::acks)) == 0) return;
+    if (acks_.size() < unless_full(acks_waiting_max, acks_waiting_max_full) / 2 &&
+        work_bytes_ < unless_full(work_waiting_max, work_waiting_max_full) / 2)
+        resume(Pause::acks);
 }
 
 void Connection::on_output_left() {
-    if (!gone_ && output_.answers(channel_.unsent_bytes()) <= answers_unsent_low) resume(Pause::output);
+    if (gone_ || (pauses_ & static_cast<unsigned>(Pause::output)) == 0) return;
+    if (output_.answers(channel_.unsent_bytes()) <=
+        unless_full(answers_unsent_max, answers_unsent_max_full) / 2)
+        resume(Pause::output);
 }
 
 void Connection::hold_to_rate() {
@@ -146,8 +164,13 @@ void Connection::hold_to_rate() {
 
 void Connection::hold_to_memory() {
     if (gone_ || holds_ended_ || shard_.memory_level() != MemoryWatch::Level::full) return;
+    hold_for(false);
+}
+
+void Connection::hold_for(bool unfinished) {
+    if ((pauses_ & static_cast<unsigned>(Pause::memory)) != 0) return;
     pause(Pause::memory);
-    shard_.hold_for_memory(id_);
+    shard_.hold_for_memory(id_, unfinished);
 }
 
 void Connection::on_memory_due() {
@@ -163,10 +186,13 @@ void Connection::end_if_stuck() {
     const std::uint64_t taken = output_.taken(unsent);
     const bool takes = taken > std::exchange(taken_at_relief_, taken);
     const bool goes_on = std::exchange(heard_, false) || pauses_ != 0;
+    const bool answers = std::exchange(answers_, false);
     const bool stuck = (unsent > backlog_bytes_fair && !takes) ||
-                       (frames_.pending().size() > backlog_bytes_fair && !goes_on);
+                       (session().inflight_bytes() > backlog_bytes_fair && !answers && !takes) ||
+                       (unfinished_bytes() > backlog_bytes_fair && !goes_on);
     reliefs_stuck_ = stuck ? static_cast<std::uint8_t>(reliefs_stuck_ + 1) : std::uint8_t{0};
     if (reliefs_stuck_ < reliefs_stuck_max) return;
+    shard_.counters().ended_for_memory.add();
     fail({ReasonCode::quota_exceeded, "it does not move while limits.memory_max is reached"});
 }
 

@@ -9,6 +9,14 @@ using wire::QoS;
 using wire::ReasonCode;
 using wire::WireError;
 
+namespace {
+
+// A topic alias up to here is part of what a connection takes anyway.
+constexpr std::size_t alias_bytes_fair = 256;
+constexpr std::size_t large_payload_bytes = 16 * 1024;
+
+}  // namespace
+
 Connection::Step Connection::handle_publish(const wire::Frame& frame) {
     thread_local ByteBuffer properties;
     auto packet = wire::decode_publish(version_, frame.flags, frame.body, properties);
@@ -24,6 +32,10 @@ Connection::Step Connection::handle_publish(const wire::Frame& frame) {
     hold_to_rate();
     if (const auto refused = refuse_topic(topic)) return refuse_publish(*packet, *refused);
     if (const auto refused = refuse_payload(*packet)) return refuse_publish(*packet, *refused);
+    if (lacks_memory_for(*packet)) {
+        hold_to_memory();
+        return refuse_large(*packet);
+    }
     const core::MessagePtr message = freeze(*packet, topic);
     hold_to_memory();
     switch (packet->qos) {
@@ -74,12 +86,42 @@ Connection::Step Connection::resolve_topic(wire::Publish& packet, std::string_vi
     if (aliases_.size() < *alias) aliases_.resize(*alias);
     std::string& name = aliases_[*alias - 1U];
     if (!topic.empty()) {
-        name = topic;
+        if (auto step = set_alias(name, topic); !step) return step;
     } else if (name.empty()) {
         return Err{WireError{ReasonCode::protocol_error, "a topic alias that was never set"}};
     }
     topic = name;
     return {};
+}
+
+Connection::Step Connection::set_alias(std::string& name, std::string_view topic) {
+    const std::size_t before = name.capacity();
+    if (topic.size() > before && topic.size() > alias_bytes_fair && !shard_.may_keep(topic.size() - before)) {
+        return Err{WireError{ReasonCode::quota_exceeded,
+                             "the server has no memory for another topic alias (limits.memory_max)"}};
+    }
+    if (before > topic.size() + alias_bytes_fair) {
+        name = std::string(topic);  // gives back what a longer one took
+    } else {
+        name = topic;
+    }
+    kept_.set(kept_.bytes() + name.capacity() - before);
+    return {};
+}
+
+bool Connection::lacks_memory_for(const wire::Publish& packet) {
+    return packet.payload.size() > large_payload_bytes && shard_.memory_is_over();
+}
+
+Connection::Step Connection::refuse_large(const wire::Publish& packet) {
+    const Refused why{Refusal::memory, ReasonCode::quota_exceeded,
+                      "the server has no memory for a large message"};
+    // Who cannot be told must not take it for delivered [MQTT-3.3.5-2 of 3.1.1]: the connection ends.
+    if (!is_v5() && packet.qos != QoS::at_most_once) {
+        note_refusal(why);
+        return Err{WireError{why.code, why.text}};
+    }
+    return refuse_publish(packet, why);
 }
 
 Connection::Step Connection::refuse_publish(const wire::Publish& packet, const Refused& why) {
@@ -163,9 +205,11 @@ bool Connection::repeat_open(const wire::Publish& packet) {
         ack.routed = ack.unrecorded = true;
         ack.ticket = open.ticket;
         shard_.tickets().hand_over(open.ticket, *this, cookie);
+        note_if_waiting(cookie);
         return true;
     }
     ack.code = open.code;
+    ack.refused = true;
     // Behind the batch that forgets what was noted for it.
     shard_.save_progress(id_);
     with_ticket(cookie, [&](TicketId ticket) { shard_.hold_until_saved(ticket, id_); });
@@ -179,10 +223,13 @@ Connection::Step Connection::handle_pubrel(const wire::Frame& frame) {
     if (known) inbound_before_.erase(packet->packet_id);
     const std::uint64_t cookie = push_ack(PacketType::pubcomp, packet->packet_id);
     ack_at(cookie).code = known || !is_v5() ? ReasonCode::success : ReasonCode::packet_identifier_not_found;
+    const bool has_arrivals = shard_.has_arrivals(id_, packet->packet_id);
+    if (!session().durable() || (!known && !has_arrivals)) {
+        finish_ack(cookie);
+        return {};
+    }
     // The id must be forgotten on disk before the client may use it for another message.
     with_ticket(cookie, [&](TicketId ticket) {
-        const bool has_arrivals = shard_.has_arrivals(id_, packet->packet_id);
-        if (!known && !has_arrivals) return;
         shard_.save_progress(id_);
         if (has_arrivals) shard_.forget_arrivals(id_, packet->packet_id);
         shard_.hold_until_saved(ticket, id_);

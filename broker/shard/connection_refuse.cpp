@@ -47,6 +47,9 @@ std::optional<Refused> Connection::refuse_filter(std::string_view filter) {
     if (mine.size() >= limits.subscriptions_max && !mine.contains(filter))
         return Refused{Refusal::subscriptions, ReasonCode::quota_exceeded,
                        "the client has as many subscriptions as this server allows"};
+    if (!shard_.may_keep(subscription_bytes(filter)) && !mine.contains(filter))
+        return Refused{Refusal::memory, ReasonCode::quota_exceeded,
+                       "the server has no memory for another subscription"};
     return std::nullopt;
 }
 
@@ -54,9 +57,9 @@ void Connection::note_refusal(const Refused& refused) {
     const auto index = static_cast<std::size_t>(refused.reason);
     shard_.counters().refusals[index].add();
     if (refused.reason == Refusal::not_authorized) shard_.counters().not_authorized.add();
-    static log::RateLimit limits[refusal_count] = {log::RateLimit(10'000), log::RateLimit(10'000),
-                                                   log::RateLimit(10'000), log::RateLimit(10'000),
-                                                   log::RateLimit(10'000), log::RateLimit(10'000)};
+    static log::RateLimit limits[refusal_count] = {
+        log::RateLimit(10'000), log::RateLimit(10'000), log::RateLimit(10'000), log::RateLimit(10'000),
+        log::RateLimit(10'000), log::RateLimit(10'000), log::RateLimit(10'000)};
     std::uint64_t suppressed = 0;
     if (!limits[index].allow(shard_.now().mono.time_since_epoch().count(), suppressed)) return;
     log::warn(fmt::format("{} is refused something: {} ({}; {} more such refusals before)", describe(),

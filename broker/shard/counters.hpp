@@ -29,12 +29,14 @@ class Counter {
 };
 
 struct Counters {
-    Counter connections;          ///< now
-    Counter connections_seen;     ///< since the start
-    Counter connections_refused;  ///< limits.connections_max
-    Counter takeovers_delayed;    ///< of one client id too often in a short time
-    Counter sessions;             ///< now, detached ones included
-    Counter bridge_sessions;      ///< of these, the spools of bridges
+    Counter connections;                 ///< now
+    Counter connections_seen;            ///< since the start
+    Counter connections_refused;         ///< limits.connections_max
+    Counter connections_without_memory;  ///< refused: limits.memory_max
+    Counter ended_for_memory;   ///< disconnected: they held memory when limits.memory_max was reached
+    Counter takeovers_delayed;  ///< of one client id too often in a short time
+    Counter sessions;           ///< now, detached ones included
+    Counter bridge_sessions;    ///< of these, the spools of bridges
     Counter sessions_expired;
     Counter sessions_of_others;    ///< not given to another user, but ended
     Counter subscriptions;         ///< now

@@ -17,8 +17,12 @@ struct OpenPublish {
     core::SessionKey publisher = 0;
     wire::PacketId packet_id = 0;
 };
+/// A will that the store keeps until all shards have it, as that of this session.
+struct KeptWill {
+    core::SessionKey keeper = 0;
+};
 /// Besides these, mail of another shard that was passed on.
-using Errand = std::variant<TicketRef, HandedRow, OpenPublish>;
+using Errand = std::variant<TicketRef, HandedRow, OpenPublish, KeptWill>;
 
 /// A session that has ended, while others get what it leaves of its shared subscriptions.
 struct Leaving {

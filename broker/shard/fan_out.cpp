@@ -1,8 +1,10 @@
 // The way of a message through a shard: retained, matched, offered to each session, passed to the other
 // shards.
 #include <algorithm>
+#include <optional>
 
 #include "shard/loss_log.hpp"
+#include "shard/mail_cost.hpp"
 #include "shard/shard.hpp"
 
 namespace sluice::shard {
@@ -22,15 +24,18 @@ constexpr std::size_t mail_high_mark = 50'000;
 void Shard::publish(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
     owner_.check();
     const std::size_t before = batch_.size();
-    if (message->retain()) retain(message);
+    if (message->retain()) retain_once(message, origin);
+    route(message, ticket, origin);
+    if (ticket != 0 && batch_.size() > before) hold_until_commit(ticket);
+}
+
+void Shard::route(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
     Passage passage{.message = message, .local_ticket = ticket, .entered_here = true, .origin = origin.get()};
     fan_out(passage);
     if (!groups_.empty()) share_out(passage);
     end_passage(passage);
     if (peers_.size() > 1) send_to_peers(message, ticket, origin);
-    if (ticket == 0) return;
-    if (batch_.size() > before) hold_until_commit(ticket);
-    tickets_.note(ticket, passage.worst, passage.matched);
+    if (ticket != 0) tickets_.note(ticket, passage.worst, passage.matched);
 }
 
 void Shard::send_to_peers(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
@@ -48,6 +53,7 @@ void Shard::send_to_peers(const core::MessagePtr& message, TicketId ticket, cons
         outgoing_[i].emplace_back(mail::Deliver{message,
                                                 ticket == 0 ? TicketRef{} : TicketRef{index_, ticket},
                                                 std::exchange(share_orders_[i], {}), origin});
+        MailCost::mine().note_sent();
     }
 }
 
@@ -58,8 +64,7 @@ void Shard::retain(const core::MessagePtr& message) {
         parts_.retained->keep(message);
         return;
     }
-    // What is there may be replaced or cleared.
-    if (memory_level() == MemoryWatch::Level::full && !parts_.retained->find(message->topic())) {
+    if (!may_retain(*message)) {
         counters_.rejected.add();
         log_not_retained("limits.memory_max is reached", now().mono);
         return;
@@ -83,6 +88,17 @@ void Shard::retain(const core::MessagePtr& message) {
     }
 }
 
+bool Shard::may_retain(const core::Message& message) {
+    const std::size_t bytes = message.footprint_bytes();
+    if (message.payload().empty() || may_keep(bytes, Keep::retained)) return true;
+    // A new value of a topic that is there: to refuse it would leave the old one.
+    constexpr std::size_t growth_fair = 16;
+    const core::MessagePtr old = parts_.retained->find(message.topic());
+    if (!old) return false;
+    const std::size_t bytes_old = old->footprint_bytes();
+    return bytes <= bytes_old + growth_fair || may_keep(bytes - bytes_old, Keep::retained_instead);
+}
+
 void Shard::collect_matches(const core::MessagePtr& message) {
     matches_.clear();
     tree_.match(message->topic(), [this](core::SubscriberId id, const core::SubscriptionOptions& options) {
@@ -97,6 +113,7 @@ void Shard::collect_matches(const core::MessagePtr& message) {
 
 void Shard::fan_out(Passage& passage) {
     const core::MessagePtr& message = passage.message;
+    const std::uint64_t grown_before = memory_gauge::grown_here();
     collect_matches(message);
     std::vector<std::uint32_t> identifiers;
     for (std::size_t i = 0; i < matches_.size();) {
@@ -122,6 +139,7 @@ void Shard::fan_out(Passage& passage) {
         if (passage.origin && has_it(s, *passage.origin)) continue;
         if (takes(id, *message)) offer_to(best, identifiers, {}, passage);
     }
+    if (!passage.entered_here) MailCost::mine().note_opened(memory_gauge::grown_here() - grown_before);
 }
 
 bool Shard::takes(core::SubscriberId id, const core::Message& message) const {
@@ -140,9 +158,10 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
                      const core::Share& share, Passage& passage) {
     const core::MessagePtr& message = passage.message;
     Slot& s = slots_[match.id];
-    if (s.retained && s.retained->by_topic.contains(message->topic())) {
-        close_row(passage);                                  // they need rows of their own
-        send_retained_of_topic(match.id, message->topic());  // [MQTT-4.6.0-6]
+    if (s.retained) {
+        const auto older = s.retained->take_topic(message->topic());  // [MQTT-4.6.0-6]
+        if (!older.empty()) close_row(passage);                       // they need rows of their own
+        for (const RetainedRun::Due& due : older) offer_retained(match.id, due.message, due.wanted);
     }
     core::QueueEntry entry;
     entry.message = message;
@@ -152,25 +171,30 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
     entry.subscription_identifiers = identifiers;
     entry.share = share;
     const bool durable = s.session->durable() && entry.qos != QoS::at_most_once;
-    const core::QueueTarget target{s.session->key(), entry.qos, entry.retain, identifiers, share};
     const core::RowId row = (row_counter_ + 1) * 256 + index_;
-    if (durable) entry.row = row;
+    std::optional<core::QueueTarget> target;
+    if (durable) {
+        entry.row = row;
+        target = {s.session->key(), entry.qos, entry.retain, identifiers, share};
+    }
 
     core::Effects& effects = begin_step();
-    const auto offered = s.session->offer(std::move(entry), effects, memory_room());
+    const auto offered = s.session->offer(
+        std::move(entry), effects, memory_room(),
+        passage.acknowledged ? core::Session::Refusal::none : core::Session::Refusal::allowed);
     if (offered == core::Session::Offered::rejected) {
         passage.worst = std::max(passage.worst, ReasonCode::quota_exceeded);
         counters_.rejected.add();
         log_rejected(s.client_id, now().mono);
     }
-    if (durable && offered == core::Session::Offered::sent) {
+    if (target && offered == core::Session::Offered::sent) {
         // Before the effects: what is settled at once must have been appended first.
         if (passage.append_index < 0) {
             passage.append_index = static_cast<std::ptrdiff_t>(batch_.size());
             batch_.emplace_back(core::AppendMessage{row, message, {}});
         }
         std::get<core::AppendMessage>(batch_[static_cast<std::size_t>(passage.append_index)])
-            .targets.push_back(target);
+            .targets.push_back(std::move(*target));
         if (passage.origin) note_arrival(s, share, row, passage);
         s.last_row = row;
         if (s.lane && s.lane->ack_upstream && passage.local_ticket != 0) {
@@ -197,6 +221,7 @@ void Shard::execute(core::SubscriberId id, core::Effects& effects) {
     if (effects.load_wanted) {
         s.session->load_posted();
         loads_.push_back(id);
+        loads_due_ = true;
     } else if (effects.oldest_wanted) {
         s.session->oldest_posted();
         oldest_asked_.push_back(id);
@@ -246,6 +271,15 @@ void Shard::send_all(core::SubscriberId id, std::vector<core::Send>& sends) {
     } else {
         run();
     }
+}
+
+void Shard::tell_when_recorded(core::SubscriberId id, std::uint64_t mark) {
+    deferred_.push_back({next_turn(), [this, id, generation = slots_[id].generation, mark] {
+                             if (slots_[id].generation != generation) return;
+                             core::Effects& effects = begin_step();
+                             slots_[id].session->on_recorded(mark, now(), effects);
+                             execute(id, effects);
+                         }});
 }
 
 void Shard::note_drop(const Slot& s, DropReason reason) {

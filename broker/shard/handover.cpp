@@ -49,7 +49,7 @@ void Shard::end_queue(SubscriberId id) {
 }
 
 void Shard::hand_on(SessionKey from, core::QueueEntry& entry) {
-    Passage passage{.message = entry.message};
+    Passage passage{.message = entry.message, .acknowledged = true};
     if (entry.message->expired(now().wall)) {
         counters_.drops[static_cast<std::size_t>(core::DropReason::expired)].add();
     } else {
@@ -58,17 +58,22 @@ void Shard::hand_on(SessionKey from, core::QueueEntry& entry) {
     }
     const bool to_another_shard = any_share_orders();
     if (to_another_shard || passage.matched) counters_.handovers.add();
-    if (from == 0) return send_share_orders(entry.message, 0, {});
     if (!to_another_shard) {
-        batch_.emplace_back(core::SettleMessage{from, entry.row});
+        if (from != 0) batch_.emplace_back(core::SettleMessage{from, entry.row});
         return;
     }
+    auto* origin = new Origin;
+    const OriginPtr owner(origin);
+    origin->acknowledged = true;
+    if (from == 0) return send_share_orders(entry.message, 0, owner);
     // It stays with the ended session until the other shard's part is durable.
     const std::uint64_t cookie = ++errand_counter_;
     errands_.emplace(cookie, HandedRow{from, entry.row});
     ++leaving_[from].waits;
     const TicketId ticket = tickets_.open(*this, cookie);
-    send_share_orders(entry.message, ticket, {});
+    origin->publisher = from;
+    origin->handed_row = entry.row;
+    send_share_orders(entry.message, ticket, owner);
     tickets_.answer(ticket, wire::ReasonCode::success, false);
 }
 
@@ -90,7 +95,7 @@ void Shard::go_on_leaving(SessionKey key) {
 }
 
 void Shard::post_leaving_loads() {
-    const core::QueueBounds window;
+    const core::QueueBounds& window = client_bounds_->values;
     for (const SessionKey key : leaving_loads_) {
         parts_.store->post_load_queue(index_, key, leaving_[key].after, window.window_messages,
                                       window.window_bytes);

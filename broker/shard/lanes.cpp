@@ -18,15 +18,16 @@ SubscriberId Shard::lane_slot(LinkNumber number) const {
 
 void Shard::open_mail(mail::AddLink& letter) {
     LinkSpec& spec = *letter.spec;
+    const core::BoundsPtr bounds = core::share_bounds(spec.bounds);
     core::SubscriberId id = find_client(spec.client_id);
-    if (id == UINT32_MAX) id = make_slot(spec.client_id, next_session_key(), spec.bounds);
+    if (id == UINT32_MAX) id = make_slot(spec.client_id, next_session_key(), bounds);
     Slot& s = slots_[id];
     // Who waits for the upstream goes on waiting, if the new lane still lets them.
     LaneSlot::Waits waiting;
     if (s.lane && spec.ack_upstream) waiting.swap(s.lane->waiting);
     take_lane_away(id);
     s.expiry_interval_s = never_expires;
-    s.session->set_bounds(spec.bounds);
+    s.session->set_bounds(bounds);
     s.lane = std::make_unique<LaneSlot>();
     s.lane->number = spec.number;
     s.lane->accepts = std::move(spec.accepts);
@@ -101,7 +102,7 @@ void Shard::attach_link(LinkNumber number, std::uint16_t quota) {
     const SubscriberId id = lane_slot(number);
     if (id == UINT32_MAX) return;
     core::Effects& effects = begin_step();
-    slots_[id].session->attach(quota, now(), effects);
+    slots_[id].session->attach(quota, now(), effects, core::Session::Repeats::not_told);
     execute(id, effects);
     mark_dirty(id);
 }

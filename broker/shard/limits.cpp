@@ -134,11 +134,13 @@ std::span<const SettingRow> limits_rows() {
         {"memory_max",
          size,
          "",
-         "Bytes of messages that the broker may hold in memory: in queues, retained, and not yet taken by "
-         "slow clients, with what keeps them in order. Near it, clients that do not keep up get no QoS 0 and "
-         "persistent queues are left to "
-         "the disk; from it on publishers are read more slowly. 0: no limit. Left out: half of the "
-         "machine's memory, or of what the control group allows, after 16 MiB for the broker itself.",
+         "Bytes that the broker may hold in memory for clients: connections, sessions, queues, retained "
+         "messages, packets that are not whole. Near it, clients that do not keep up get no QoS 0 and "
+         "persistent queues are left to the disk; from it on publishers are read more slowly and new clients "
+         "are refused (Server busy). Sessions, subscriptions, wills and topic aliases get half of it at most "
+         "(Quota exceeded), retained messages a quarter, unfinished packets a quarter. 0: no limit. Left "
+         "out: half of the machine's memory, or of what the control group allows, after 16 MiB for the "
+         "broker itself.",
          bind_setting<&Limits::memory_max>,
          0,
          1LL << 44,

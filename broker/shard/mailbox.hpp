@@ -5,7 +5,6 @@
 #include <mutex>
 #include <vector>
 
-#include "base/memory_gauge.hpp"
 #include "shard/envelope.hpp"
 
 namespace sluice::shard {
@@ -14,7 +13,6 @@ class Mailbox {
   public:
     /// `wake` is called by a sender when the box was empty: it makes the owner call take() soon. Any thread.
     explicit Mailbox(std::function<void()> wake) : wake_(std::move(wake)) {}
-    ~Mailbox() { count(-static_cast<std::int64_t>(waiting_.size())); }
     Mailbox(const Mailbox&) = delete;
     Mailbox& operator=(const Mailbox&) = delete;
 
@@ -25,7 +23,6 @@ class Mailbox {
             const std::lock_guard lock(mutex_);
             was_empty = waiting_.empty();
             waiting_.push_back(std::move(envelope));
-            count(1);
             depth_.store(waiting_.size(), std::memory_order_relaxed);
         }
         if (was_empty) wake_();
@@ -38,7 +35,6 @@ class Mailbox {
             const std::lock_guard lock(mutex_);
             was_empty = waiting_.empty();
             for (Envelope& envelope : envelopes) waiting_.push_back(std::move(envelope));
-            count(static_cast<std::int64_t>(envelopes.size()));
             depth_.store(waiting_.size(), std::memory_order_relaxed);
         }
         envelopes.clear();
@@ -50,7 +46,6 @@ class Mailbox {
     void take(std::vector<Envelope>& into) {
         const std::lock_guard lock(mutex_);
         std::swap(into, waiting_);
-        count(-static_cast<std::int64_t>(into.size()));
         depth_.store(0, std::memory_order_relaxed);
     }
     /// Any thread. Above its high mark senders let QoS 0 go (Shard::mail_high_mark).
@@ -58,9 +53,6 @@ class Mailbox {
 
   private:
     static constexpr std::size_t kept_max = 1024;
-    static void count(std::int64_t envelopes) {
-        memory_gauge::add(envelopes * static_cast<std::int64_t>(sizeof(Envelope)));
-    }
 
     std::function<void()> wake_;
     std::mutex mutex_;

@@ -17,6 +17,8 @@ class MemoryWatch {
     };
 
     Level level() const { return level_; }
+    /// Half of the budget beyond it: even what comes in slowly is too much.
+    bool over() const { return over_; }
     /// Whether it is time to look again; `grown`: bytes that the thread has ever added.
     bool due(MonoTime now, std::uint64_t grown) const { return now >= next_look_ || grown >= next_grown_; }
     /// `bytes` are held; `bytes_max` may be, 0: any number. Returns true when the level has changed. A level
@@ -24,6 +26,7 @@ class MemoryWatch {
     bool look(MonoTime now, std::uint64_t grown, std::uint64_t bytes, std::uint64_t bytes_max) {
         next_look_ = now + interval;
         next_grown_ = bytes_max == 0 ? UINT64_MAX : grown + bytes_max / 64;
+        over_ = bytes_max != 0 && bytes >= bytes_max + bytes_max / 2;
         const Level before = level_;
         const std::uint64_t eighth = bytes_max / 8;
         if (bytes_max == 0) {
@@ -45,6 +48,7 @@ class MemoryWatch {
     static constexpr Millis interval{10};
 
     Level level_ = Level::plenty;
+    bool over_ = false;
     MonoTime next_look_{};
     std::uint64_t next_grown_ = 0;
 };

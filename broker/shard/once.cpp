@@ -1,7 +1,8 @@
-// QoS 2 from persistent sessions comes exactly once, also when the process is killed. The packet id is
-// recorded as received when all shards have made their part durable; until then each part is noted in the
-// batch that appends it (core::NoteArrival). After a restart the notes tell who is left out when the client
-// repeats the message; with the record, or the end of the id, they go.
+// QoS 2 from persistent sessions comes exactly once, also when the process is killed, and so do wills and
+// what an ended session leaves to other shards. The packet id is recorded as received when all shards have
+// made their part durable; until then each part is noted in the batch that appends it (core::NoteArrival).
+// After a restart the notes tell who is left out when the client repeats the message; with the record, or the
+// end of the id, they go.
 #include <algorithm>
 
 #include "base/hash.hpp"
@@ -27,6 +28,9 @@ std::uint32_t content_of(const core::Message& message) {
     return store::crc32c_of(stable_hash(message.topic()), message.payload());
 }
 
+/// Among the groups of a note: the message has been retained. A newer one may have taken its place.
+constexpr std::string_view retained_mark = "$retained";
+
 void drop_if_empty(std::unique_ptr<HalfReceived>& half) {
     if (half && half->open.empty() && half->arrived.empty()) half.reset();
 }
@@ -41,6 +45,12 @@ bool Shard::has_it(const Slot& s, const Origin& origin) {
 void Shard::note_arrival(const Slot& s, const core::Share& share, core::RowId row, Passage& passage) {
     // With one shard the packet id is recorded in the same batch.
     if (is_only_shard()) return;
+    if (passage.origin->acknowledged) {
+        // It changes its queue in one batch, or a restart would hand it on once more.
+        if (passage.origin->handed_row != 0)
+            batch_.emplace_back(core::SettleMessage{passage.origin->publisher, passage.origin->handed_row});
+        return;
+    }
     if (!passage.note) {
         passage.note = std::make_unique<core::NoteArrival>();
         passage.note->publisher = passage.origin->publisher;
@@ -58,29 +68,48 @@ void Shard::note_arrival(const Slot& s, const core::Share& share, core::RowId ro
     }
 }
 
+void Shard::retain_once(const core::MessagePtr& message, const OriginPtr& origin) {
+    if (origin && origin->reached(retained_mark)) return;
+    retain(message);
+    if (!origin || is_only_shard()) return;
+    core::NoteArrival note;
+    note.publisher = origin->publisher;
+    note.packet_id = origin->packet_id;
+    note.content = origin->content;
+    note.row = ++row_counter_ * 256 + index_;
+    note.groups.emplace_back(retained_mark);
+    batch_.emplace_back(std::move(note));
+}
+
 void Shard::end_passage(Passage& passage) {
     close_row(passage);
     if (passage.note) batch_.emplace_back(std::move(*passage.note));
     passage.note.reset();
 }
 
-void Shard::restore_arrivals(Slot& s, const store::RecoveredSession& recovered) {
-    if (recovered.arrivals.empty()) return;
-    s.half_received = std::make_unique<HalfReceived>();
+std::unordered_map<PacketId, OriginPtr> origins_of(const std::vector<core::NoteArrival>& arrivals) {
     std::unordered_map<PacketId, Origin*> made;
-    for (const core::NoteArrival& note : recovered.arrivals) {
+    std::unordered_map<PacketId, OriginPtr> origins;
+    for (const core::NoteArrival& note : arrivals) {
         Origin*& origin = made[note.packet_id];
         if (!origin) {
             origin = new Origin;
             origin->publisher = note.publisher;
             origin->packet_id = note.packet_id;
             origin->content = note.content;
-            s.half_received->arrived.emplace(note.packet_id, OriginPtr(origin));
+            origins.emplace(note.packet_id, OriginPtr(origin));
         }
         origin->sessions.insert(origin->sessions.end(), note.sessions.begin(), note.sessions.end());
         origin->groups.insert(origin->groups.end(), note.groups.begin(), note.groups.end());
     }
     for (const auto& [id, origin] : made) std::sort(origin->sessions.begin(), origin->sessions.end());
+    return origins;
+}
+
+void Shard::restore_arrivals(Slot& s, const store::RecoveredSession& recovered) {
+    if (recovered.arrivals.empty()) return;
+    s.half_received = std::make_unique<HalfReceived>();
+    s.half_received->arrived = origins_of(recovered.arrivals);
 }
 
 bool Shard::has_arrivals(SubscriberId id, PacketId packet_id) const {
@@ -92,20 +121,22 @@ OriginPtr Shard::origin_of(SubscriberId id, PacketId packet_id, const core::Mess
     const Slot& s = slots_[id];
     const bool arrivals = has_arrivals(id, packet_id);
     if (!s.session->durable() || (is_only_shard() && !arrivals)) return {};
-    const std::uint32_t content = content_of(message);
     if (arrivals) {
         const OriginPtr& before = s.half_received->arrived.at(packet_id);
-        if (dup && before->content == content) return before;
+        if (dup && before->content == content_of(message)) return before;
         // The client has given up what it sent under this id before; this is another message.
         forget_arrivals(id, packet_id);
         if (is_only_shard()) return {};
     }
+    return make_origin(s.session->key(), packet_id, message);
+}
+
+OriginPtr make_origin(core::SessionKey publisher, PacketId packet_id, const core::Message& message) {
     auto* origin = new Origin;
-    OriginPtr owner(origin);
-    origin->publisher = s.session->key();
+    origin->publisher = publisher;
     origin->packet_id = packet_id;
-    origin->content = content;
-    return owner;
+    origin->content = content_of(message);
+    return OriginPtr(origin);
 }
 
 void Shard::forget_arrivals(SubscriberId id, PacketId packet_id) {
@@ -116,6 +147,12 @@ void Shard::forget_arrivals(SubscriberId id, PacketId packet_id) {
     if (!s.half_received) return;
     s.half_received->arrived.erase(packet_id);
     drop_if_empty(s.half_received);
+}
+
+void Shard::leave_refused(SubscriberId id, PacketId packet_id, wire::ReasonCode code) {
+    Slot& s = slots_[id];
+    if (!s.half_received) s.half_received = std::make_unique<HalfReceived>();
+    s.half_received->open.insert_or_assign(packet_id, HalfReceived::Open{.code = code});
 }
 
 void Shard::leave_open(SubscriberId id, PacketId packet_id, TicketId ticket) {

@@ -14,8 +14,9 @@ enum class Refusal : std::uint8_t {
     topic_levels,    ///< limits.topic_levels_max
     subscriptions,   ///< limits.subscriptions_max
     payload_format,  ///< not the UTF-8 that its Payload Format Indicator says
+    memory,          ///< limits.memory_max
 };
-constexpr std::size_t refusal_count = 6;
+constexpr std::size_t refusal_count = 7;
 
 struct Refused {
     Refusal reason{};

@@ -1,4 +1,4 @@
-// Sessions come and go: expiry, wills, and what the store gave back. How clients come in: admit.cpp.
+// Sessions come and go: expiry, and what the store gave back. How clients come in: admit.cpp.
 #include <algorithm>
 #include <charconv>
 
@@ -18,6 +18,8 @@ namespace {
 
 // So many expired retained messages at a time, so that a million of them does not freeze the shard.
 constexpr std::size_t retained_per_sweep = 1000;
+// Of a queue in memory, however small the budget is.
+constexpr std::size_t window_bytes_min = 64 * 1024;
 
 core::WhenFull when_full_of(QueueFull policy) {
     switch (policy) {
@@ -31,35 +33,26 @@ core::WhenFull when_full_of(QueueFull policy) {
     return core::WhenFull::drop_oldest;
 }
 
-/// A will was frozen at CONNECT, but its expiry begins when it is published [MQTT5 3.1.3.2.4].
-core::MessagePtr as_published_at(const core::Message& will, WallTime now) {
-    return core::Message::freeze({.topic = will.topic(),
-                                  .properties = will.properties(),
-                                  .payload = will.payload(),
-                                  .qos = will.qos(),
-                                  .retain = will.retain(),
-                                  .client_id = will.client_id(),
-                                  .user_name = will.user_name(),
-                                  .received = now,
-                                  .expiry_interval_s = will.expiry_interval_s()});
-}
-
 }  // namespace
 
-core::QueueBounds Shard::client_bounds() const {
+core::QueueBounds Shard::bounds_of_clients(const SharedParts& parts) {
+    const Limits& limits = parts.limits;
     core::QueueBounds bounds;
-    bounds.messages_max = parts_.limits.queue_messages_max;
-    bounds.bytes_max = parts_.limits.queue_bytes_max;
-    bounds.when_full = when_full_of(parts_.limits.queue_full);
+    bounds.messages_max = limits.queue_messages_max;
+    bounds.bytes_max = limits.queue_bytes_max;
+    bounds.when_full = when_full_of(limits.queue_full);
+    // Many sessions may come back at once: a small budget has small windows.
+    if (const std::uint64_t budget = limits.memory_max.value_or(0); budget != 0)
+        bounds.window_bytes = std::clamp<std::size_t>(budget / 32, window_bytes_min, bounds.window_bytes);
+    bounds.window_messages = parts.window_messages;
     return bounds;
 }
 
 SubscriberId Shard::find_client(std::string_view client_id) const {
-    const auto it = by_client_.find(client_id);
-    return it == by_client_.end() ? UINT32_MAX : it->second;
+    return by_client_.find(client_id);
 }
 
-SubscriberId Shard::make_slot(std::string client_id, core::SessionKey key, const core::QueueBounds& bounds) {
+SubscriberId Shard::make_slot(std::string client_id, core::SessionKey key, core::BoundsPtr bounds) {
     SubscriberId id = 0;
     if (free_slots_.empty()) {
         id = static_cast<SubscriberId>(slots_.size());
@@ -69,10 +62,10 @@ SubscriberId Shard::make_slot(std::string client_id, core::SessionKey key, const
         free_slots_.pop_back();
     }
     Slot& s = slots_[id];
-    s.session = std::make_unique<core::Session>(key, bounds);
+    s.session.emplace(std::move(bounds), key);
     s.client_id = std::move(client_id);
     ++s.generation;
-    by_client_.emplace(s.client_id, id);
+    by_client_.insert(id);
     if (key != 0) by_key_.emplace(key, id);
     counters_.sessions.add();
     if (s.client_id.starts_with(bridge_session_prefix)) counters_.bridge_sessions.add();
@@ -107,8 +100,8 @@ void Shard::set_used(core::SessionKey session_key_max, core::RowId row_max) {
 
 void Shard::restore(const store::RecoveredSession& recovered) {
     const core::SessionRecord& record = recovered.record;
-    if (record.client_id.empty()) return restore_leaving(recovered);
-    const SubscriberId id = make_slot(record.client_id, record.key, client_bounds());
+    if (record.client_id.empty()) return record.will ? restore_will(recovered) : restore_leaving(recovered);
+    const SubscriberId id = make_slot(record.client_id, record.key, client_bounds_);
     Slot& s = slots_[id];
     s.user_name = record.user_name;
     s.expiry_interval_s = record.expiry_interval_s;
@@ -117,15 +110,19 @@ void Shard::restore(const store::RecoveredSession& recovered) {
                        recovered.queue_shared, recovered.inflight_bytes);
     for (const core::SaveSubscription& saved : recovered.subscriptions) {
         put_subscription(id, saved.filter, saved.options);
-        s.subscriptions.emplace(saved.filter, saved.options);
+        s.subscriptions.set(saved.filter, saved.options);
         count_subscription(saved.filter, true);
     }
     restore_arrivals(s, recovered);
-    if (record.will) s.will = AdmittedWill{record.will->message, record.will->delay_s};
+    if (record.will) s.will.reset(new AdmittedWill{record.will->message, record.will->delay_s});
+    count_kept(s);
     if (record.client_id.starts_with(bridge_session_prefix)) return;
     // Whoever was connected when the process ended has lost the connection now, with all that follows from
-    // it.
-    if (!s.disconnected_at) s.disconnected_at = now().wall;
+    // it. The next restart must not begin to count anew.
+    if (!s.disconnected_at) {
+        s.disconnected_at = now().wall;
+        if (s.will || s.expiry_interval_s != never_expires) save_session(id);
+    }
     schedule_end_of_session(id, WillAtOnce::no);  // there are more to be restored, who may want it
 }
 
@@ -154,13 +151,15 @@ void Shard::depart(SubscriberId id, Departure how) {
     ++s.generation;
     s.gated = 0;
     s.retained.reset();
-    s.session->detach();
+    // What was announced to it and not sent is not to come with DUP.
+    if (s.session->detach()) save_progress(id);
     if (s.shares > 0) refresh_member(id);
     if (s.lane) return;
     counters_.connections.sub();
     // Whoever takes over has the place too.
     if (how != Departure::taken_over) parts_.connections->fetch_sub(1, std::memory_order_relaxed);
     if (how == Departure::clean) s.will.reset();
+    count_kept(s);
     s.disconnected_at = now().wall;
     if (s.expiry_interval_s == 0) {
         if (how == Departure::taken_over) return;  // session_for decides
@@ -176,28 +175,20 @@ void Shard::depart(SubscriberId id, Departure how) {
 void Shard::schedule_end_of_session(SubscriberId id, WillAtOnce at_once) {
     const Slot& s = slots_[id];
     if (s.will) {
-        const auto delay = std::min<std::uint64_t>(s.will->delay_s, s.expiry_interval_s);
-        if (delay == 0 && at_once == WillAtOnce::yes) {
+        const Millis left = time_left(s, std::min(s.will->delay_s, s.expiry_interval_s));
+        if (left == Millis(0) && at_once == WillAtOnce::yes) {
             publish_will(id);
         } else {
-            add_timer(now().mono + std::chrono::seconds(delay), TimerKind::will_delay, id);
+            add_timer(now().mono + left, TimerKind::will_delay, id);
         }
     }
-    if (s.expiry_interval_s == never_expires) return;
-    const auto passed = std::max(Millis(0), now().wall - *s.disconnected_at);
-    const auto left = std::max(
-        Millis(0), std::chrono::duration_cast<Millis>(std::chrono::seconds(s.expiry_interval_s)) - passed);
-    add_timer(now().mono + left, TimerKind::session_expiry, id);
+    if (s.expiry_interval_s != never_expires)
+        add_timer(now().mono + time_left(s, s.expiry_interval_s), TimerKind::session_expiry, id);
 }
 
-void Shard::publish_will(SubscriberId id) {
-    Slot& s = slots_[id];
-    if (!s.will) return;
-    const core::MessagePtr message = as_published_at(*s.will->message, now().wall);
-    s.will.reset();
-    publish(message, 0);
-    // Published once: a restart must not find it again.
-    if (s.session && s.session->durable()) save_session(id);
+Millis Shard::time_left(const Slot& s, std::uint32_t interval_s) {
+    const auto passed = std::max(Millis(0), now().wall - *s.disconnected_at);
+    return std::max(Millis(0), std::chrono::duration_cast<Millis>(std::chrono::seconds(interval_s)) - passed);
 }
 
 void Shard::fire(const Timer& timer) {
@@ -239,7 +230,7 @@ bool Shard::subscribe(SubscriberId id, std::string_view filter, const core::Subs
     if (is_new) count_subscription(filter, true);
     const auto it = s.subscriptions.find(filter);
     if (it != s.subscriptions.end() && it->second == options) return is_new;
-    s.subscriptions.insert_or_assign(std::string(filter), options);
+    if (s.subscriptions.set(filter, options)) s.kept.set(s.kept.bytes() + subscription_bytes(filter));
     if (s.session->durable())
         batch_.emplace_back(core::SaveSubscription{s.session->key(), std::string(filter), options});
     return is_new;
@@ -249,8 +240,7 @@ bool Shard::unsubscribe(SubscriberId id, std::string_view filter) {
     Slot& s = slots_[id];
     if (!take_subscription(id, filter)) return false;
     count_subscription(filter, false);
-    const auto it = s.subscriptions.find(filter);
-    if (it != s.subscriptions.end()) s.subscriptions.erase(it);
+    if (s.subscriptions.erase(filter)) s.kept.set(s.kept.bytes() - subscription_bytes(filter));
     if (s.session->durable())
         batch_.emplace_back(core::RemoveSubscription{s.session->key(), std::string(filter)});
     return true;

@@ -9,9 +9,10 @@
 namespace sluice::shard {
 namespace {
 
-// Handlers that may run before the results of a turn leave: enough to batch a burst, few enough that nobody
-// waits long.
+// Handlers that may run before the results of a turn leave, and how long: enough to batch a burst, little
+// enough that nobody waits long. One handler may be a thousand messages for a thousand subscribers.
 constexpr int handlers_per_turn = 256;
+constexpr std::chrono::milliseconds gathering_max{5};
 constexpr int turns_between_looks = 8;
 constexpr std::size_t letters_per_turn = 1000;
 constexpr std::size_t letters_kept_max = 1024;
@@ -26,6 +27,7 @@ Shard::Shard(store::ShardIndex index, SharedParts parts)
     : Post([this] { doorbell_.ring(); }),
       index_(index),
       parts_(std::move(parts)),
+      client_bounds_(core::share_bounds(bounds_of_clients(parts_))),
       doorbell_(context_, [this] { take_mail(); }),
       timer_(context_),
       lane_timer_(context_),
@@ -68,8 +70,12 @@ bool Shard::looks_for_more() {
 }
 
 void Shard::gather_more() {
+    const auto end = std::chrono::steady_clock::now() + gathering_max;
     int handlers = 1;
-    while (handlers < handlers_per_turn && !turn_full_ && context_.poll_one() > 0) ++handlers;
+    while (handlers < handlers_per_turn && !turn_full_ && context_.poll_one() > 0) {
+        ++handlers;
+        if (std::chrono::steady_clock::now() >= end) break;
+    }
     lone_turns_ = handlers == 1 && !turn_full_;
     turns_since_look_ = 0;
 }
@@ -177,6 +183,8 @@ void Shard::open_mail(mail::Committed& letter) {
 }
 
 void Shard::open_mail(mail::QueueLoaded& letter) {
+    loads_under_way_.erase(letter.session);
+    loads_due_ |= !loads_.empty();
     const auto it = by_key_.find(letter.session);
     if (it == by_key_.end()) return on_leaving_loaded(letter);
     core::Effects& effects = begin_step();
@@ -197,12 +205,12 @@ void Shard::open_mail(mail::Reload& letter) {
     parts_.authenticator = std::move(letter.authenticator);
     parts_.authorizer = std::move(letter.authorizer);
     parts_.limits = *letter.limits;
-    const core::QueueBounds bounds = client_bounds();
+    client_bounds_ = core::share_bounds(bounds_of_clients(parts_));
     for (core::SubscriberId id = 0; id < slots_.size(); ++id) {
         Slot& s = slots_[id];
         // The bounds of a spool are its route's.
         if (!s.session || s.client_id.starts_with(bridge_session_prefix)) continue;
-        s.session->set_bounds(bounds);
+        s.session->set_bounds(client_bounds_);
         if (s.shares > 0) refresh_member(id);
     }
 }
@@ -255,7 +263,7 @@ void Shard::fire_timers() {
 
 void Shard::end_turn() {
     if (memory_level() != MemoryWatch::Level::plenty) relieve_memory();
-    while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || !loads_.empty() ||
+    while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || loads_due_ ||
            !oldest_asked_.empty() || !leaving_loads_.empty() || !due_answers_.empty()) {
         // An answer or a flush may find a client gone, which publishes its will: that belongs into the next
         // round, not to nobody.
@@ -301,7 +309,9 @@ void Shard::post_ledger() {
         Slot& s = slots_[id];
         if (!s.progress_dirty) continue;
         s.progress_dirty = false;
-        if (s.session && s.session->durable()) batch_.emplace_back(s.session->progress());
+        if (!s.session || !s.session->durable()) continue;
+        batch_.emplace_back(s.session->progress());
+        if (const std::uint64_t mark = s.session->record_mark()) tell_when_recorded(id, mark);
     }
     dirty_progress_.clear();
     any_progress_dirty_ = false;
@@ -313,15 +323,9 @@ void Shard::post_ledger() {
         batch_.clear();
     }
     if (std::exchange(retained_changed_, false)) parts_.retained->order().handed_over(index_);
-    for (const core::SubscriberId id : loads_) {
-        const core::Session* session = slots_[id].session.get();
-        if (!session) continue;
-        parts_.store->post_load_queue(index_, session->key(), session->load_after(),
-                                      session->bounds().window_messages, session->bounds().window_bytes);
-    }
-    loads_.clear();
+    post_loads();
     for (const core::SubscriberId id : oldest_asked_) {
-        const core::Session* session = slots_[id].session.get();
+        const auto& session = slots_[id].session;
         if (session)
             parts_.store->post_find_oldest(index_, session->key(), session->oldest_after(), oldest_rows);
     }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "auth/auth.hpp"
@@ -20,6 +21,7 @@
 #include "core/retained_index.hpp"
 #include "core/shared_groups.hpp"
 #include "core/topic_tree.hpp"
+#include "shard/client_index.hpp"
 #include "shard/counters.hpp"
 #include "shard/doorbell.hpp"
 #include "shard/errand.hpp"
@@ -27,25 +29,13 @@
 #include "shard/limits.hpp"
 #include "shard/memory_watch.hpp"
 #include "shard/post.hpp"
+#include "shard/shared_parts.hpp"
 #include "shard/slot.hpp"
 #include "shard/takeover_damper.hpp"
 #include "shard/timer_queue.hpp"
 #include "shard/waiting.hpp"
 
 namespace sluice::shard {
-
-/// What all shards share. Everything outlives the shards.
-struct SharedParts {
-    store::Store* store = nullptr;
-    core::RetainedIndex* retained = nullptr;
-    std::shared_ptr<const auth::Authorizer> authorizer;
-    Limits limits;
-    std::shared_ptr<auth::Authenticator> authenticator;  ///< for clients that authenticate again; may be null
-    /// Clients' connections of all shards, for limits.connections_max.
-    std::shared_ptr<std::atomic<std::uint32_t>> connections = std::make_shared<std::atomic<std::uint32_t>>(0);
-    /// How often expired retained messages are looked for; the first shard does it.
-    Millis retained_sweep{60'000};
-};
 
 /// How a connection ended; decides about the will [MQTT-3.1.2-8, -10].
 enum class Departure : std::uint8_t { clean, with_will, taken_over, shutdown };
@@ -119,6 +109,8 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     void forget_arrivals(core::SubscriberId id, wire::PacketId packet_id);
     /// The connection goes before the ticket is answered: the session waits for the answer.
     void leave_open(core::SubscriberId id, wire::PacketId packet_id, TicketId ticket);
+    /// It was refused, and the client may not have heard it.
+    void leave_refused(core::SubscriberId id, wire::PacketId packet_id, wire::ReasonCode code);
     bool is_open(core::SubscriberId id, wire::PacketId packet_id) const;
     /// A new connection waits in its place.
     HalfReceived::Open take_open(core::SubscriberId id, wire::PacketId packet_id);
@@ -145,15 +137,18 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     /// DISCONNECT of version 5 may shorten or lengthen the session's life [MQTT-3.14.2-2].
     void set_session_expiry(core::SubscriberId id, std::uint32_t expiry_interval_s);
     void add_timer(MonoTime when, TimerKind kind, core::SubscriberId id);
-    /// Deadlines that are kept, with those that nobody is interested in any more.
-    std::size_t timer_count() const { return timers_.size(); }
+    std::size_t timer_count() const { return timers_.size(); }  ///< those without interest included
     MemoryWatch::Level memory_level() {
         if (memory_.due(now().mono, memory_gauge::grown_here())) look_at_memory();
         return memory_.level();
     }
-    /// The connection of this slot is not read: its release() comes when there is memory again, or after a
-    /// second, so that its acknowledgements get through in between.
-    void hold_for_memory(core::SubscriberId id);
+    bool memory_is_over() { return memory_level() == MemoryWatch::Level::full && memory_.over(); }
+    /// Whether so much more may come to stay; not while memory is full. The parts of the budget: memory.cpp.
+    enum class Keep : std::uint8_t { state, retained, retained_instead };
+    bool may_keep(std::uint64_t bytes, Keep what = Keep::state);
+    bool too_much_unfinished() const;  ///< of packets, by all clients together
+    /// Until its on_memory_due() it is not read. `unfinished`: it waits for room for the rest of a packet.
+    void hold_for_memory(core::SubscriberId id, bool unfinished = false);
 
   private:
     // shard.cpp: the loop, mail and time
@@ -199,9 +194,10 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     core::MemoryRoom memory_room();
     void arm_memory_tick();
     void release_readers();
-
-    // registry.cpp, the first shard only
-    void arm_retained_sweep(Millis after);
+    void end_largest_unfinished();
+    void post_loads();  ///< the next windows of sessions, as far as memory goes; the others later
+    bool may_load(const core::Session& session);
+    std::optional<wire::ReasonCode> lacks_memory_for(const Admission& admission);
 
     // turn.cpp: what leaves at the end of a turn
     void end_turn();
@@ -217,6 +213,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     store::TurnNumber next_turn() const { return turn_ + 1; }
 
     // fan_out.cpp
+    void route(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin);
     void send_to_peers(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin);
     void fan_out(Passage& passage);
     void collect_matches(const core::MessagePtr& message);
@@ -224,8 +221,8 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     bool takes(core::SubscriberId id, const core::Message& message) const;
     void offer_to(const Match& match, const std::vector<std::uint32_t>& identifiers, const core::Share& share,
                   Passage& passage);
-    // retained_run.cpp
-    void send_retained_of_topic(core::SubscriberId id, std::string_view topic);
+    // retained_delivery.cpp
+    void look_up_retained();  ///< what was put off because memory was short
     void offer_retained(core::SubscriberId id, const core::MessagePtr& message,
                         const LinkSpec::Wanted& wanted);
 
@@ -234,11 +231,14 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     void end_passage(Passage& passage);
     void finish_delivery(mail::Deliver& letter, Passage& passage, std::size_t batch_before);
     void retain(const core::MessagePtr& message);
+    bool may_retain(const core::Message& message);
     /// Who waited for what this step settled is told, soon.
     void take_upstream_waits(Slot& slot, const core::Effects& effects);
     /// Now, or what must not leave before the commit, and all behind it, after that.
     void send_all(core::SubscriberId id, std::vector<core::Send>& sends);
     void deliver(core::SubscriberId id, const core::Send& send);
+    /// Session::on_recorded(mark), after the commit of this turn.
+    void tell_when_recorded(core::SubscriberId id, std::uint64_t mark);
     /// Tells sessions what could not be sent. Their next messages may be as large: one after the other and
     /// behind those that are already on their way, never nested.
     void settle_unsendable();
@@ -265,9 +265,16 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     // once.cpp
     /// Of a message with an origin: whether it is left out of a repetition.
     static bool has_it(const Slot& slot, const Origin& origin);
+    /// Unless that was done before a restart: a newer message may have taken its place.
+    void retain_once(const core::MessagePtr& message, const OriginPtr& origin);
     void note_arrival(const Slot& slot, const core::Share& share, core::RowId row, Passage& passage);
     static void restore_arrivals(Slot& slot, const store::RecoveredSession& recovered);
     void on_left_open(const OpenPublish& publish, const TicketAnswer& answer);
+
+    // wills.cpp
+    void publish_will(core::SubscriberId id);
+    void route_kept_will(const core::MessagePtr& message, core::SessionKey keeper, const OriginPtr& origin);
+    void restore_will(const store::RecoveredSession& recovered);
 
     // handover.cpp: what an ended session leaves to other members
     void end_queue(core::SubscriberId id);
@@ -279,24 +286,26 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     void post_leaving_loads();
 
     // registry.cpp: sessions come and go
+    void arm_retained_sweep(Millis after);  ///< the first shard only
     core::SubscriberId find_client(std::string_view client_id) const;
-    core::SubscriberId make_slot(std::string client_id, core::SessionKey key,
-                                 const core::QueueBounds& bounds);
+    core::SubscriberId make_slot(std::string client_id, core::SessionKey key, core::BoundsPtr bounds);
     void discard_session(core::SubscriberId id);
     void admit(Admission admission);
     void enter(Admission admission);
     /// limits.connections_max: false when all places are taken. Who takes over a connection has its place.
     bool take_place(const Admission& admission);
-    void turn_away(Admission admission);
+    void turn_away_full(Admission admission);
+    void turn_away_without_memory(Admission admission, wire::ReasonCode code);
+    void turn_away(Admission admission, const wire::Connack& connack);
     /// Then it is counted and logged: a client that wants to go on with the session of another user.
     bool is_of_another_user(const Slot& slot, const Admission& admission);
     core::SubscriberId session_for(const Admission& admission, bool& session_present);
     void save_session(core::SubscriberId id);
-    void publish_will(core::SubscriberId id);
     enum class WillAtOnce : bool { no, yes };  ///< one that is due: now, or by the first timer of the thread
     void schedule_end_of_session(core::SubscriberId id, WillAtOnce at_once);
+    Millis time_left(const Slot& slot, std::uint32_t interval_s);  ///< since its connection went
     core::SessionKey next_session_key() { return ++session_key_counter_ * 256 + index_; }
-    core::QueueBounds client_bounds() const;
+    static core::QueueBounds bounds_of_clients(const SharedParts& parts);
     void stop_all();
     void count_subscription(std::string_view filter, bool is_there);
 
@@ -307,6 +316,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
 
     const store::ShardIndex index_;
     SharedParts parts_;
+    core::BoundsPtr client_bounds_;  ///< of parts_.limits
     boost::asio::io_context context_{1};
     Doorbell doorbell_;
     Interest interest_;
@@ -317,9 +327,13 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     OwnerThread owner_;
     Counters counters_;
 
-    std::deque<Slot> slots_;  ///< a deque: slots never move, by_client_ points into them
+    std::deque<Slot> slots_;  ///< a deque: slots never move
     std::vector<core::SubscriberId> free_slots_;
-    std::unordered_map<std::string_view, core::SubscriberId> by_client_;
+    struct ClientIdOf {
+        const std::deque<Slot>& slots;
+        std::string_view operator()(core::SubscriberId id) const { return slots[id].client_id; }
+    };
+    ClientIndex<ClientIdOf> by_client_{ClientIdOf{slots_}};
     std::unordered_map<core::SessionKey, core::SubscriberId> by_key_;
     std::unordered_map<LinkNumber, core::SubscriberId> lanes_;
     core::TopicTree tree_;
@@ -349,6 +363,8 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     std::vector<core::SubscriberId> dirty_progress_;
     std::vector<core::SubscriberId> dirty_links_;
     std::vector<core::SubscriberId> loads_;
+    bool loads_due_ = false;  ///< some of them may be posted now
+    std::unordered_set<core::SessionKey> loads_under_way_;
     std::vector<core::SubscriberId> oldest_asked_;
     std::vector<std::vector<Envelope>> outgoing_;  ///< by shard
     std::deque<HeldTicket> held_tickets_;
@@ -374,9 +390,9 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     MemoryWatch memory_;
     MonoTime next_relief_{};
     std::vector<HeldReader> held_readers_;
+    std::deque<std::pair<core::SubscriberId, std::uint32_t>> retained_put_off_;  ///< with the generation
     boost::asio::steady_timer memory_timer_;
-    /// Quick while readers are held, slow while memory is short.
-    enum class MemoryTick : std::uint8_t { none, slow, quick };
+    enum class MemoryTick : std::uint8_t { none, slow, quick };  ///< quick: readers are held
     MemoryTick memory_tick_ = MemoryTick::none;
 };
 

@@ -1,6 +1,7 @@
 // Shared subscriptions [MQTT5 4.8.2]. All shards know what members of a group each of them has; the shard
 // that a message enters on picks the shard, and that shard picks the member.
 #include <algorithm>
+#include <boost/asio/post.hpp>
 
 #include "shard/shard.hpp"
 #include "wire/topic.hpp"
@@ -72,6 +73,9 @@ void Shard::announce_groups(TicketId ticket) {
 }
 
 void Shard::tell_restored() {
+    // A first turn: for what restore() has to save, and before a will that is due already the shards know
+    // each other's groups.
+    boost::asio::post(context_, [this] { catch_up_with_mail(); });
     announce_groups(0);
     for (std::size_t i = 0; i < outgoing_.size(); ++i) peers_[i].mailbox->post_all(outgoing_[i]);
 }
@@ -165,6 +169,10 @@ void Shard::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
     if (const auto* handed = std::get_if<HandedRow>(&errand))
         return on_handed_on(handed->session, handed->row);
     if (const auto* open = std::get_if<OpenPublish>(&errand)) return on_left_open(*open, answer);
+    if (const auto* will = std::get_if<KeptWill>(&errand)) {
+        batch_.emplace_back(core::RemoveSession{will->keeper});
+        return;
+    }
     const TicketRef& ref = std::get<TicketRef>(errand);
     outgoing_[ref.shard].emplace_back(mail::Answer{ref.ticket, answer.code, answer.matched});
 }

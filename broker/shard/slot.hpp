@@ -1,15 +1,16 @@
 #pragma once
 /// Slot: a session with all that the shard knows about it beyond the specification's session state.
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 
+#include "base/memory_gauge.hpp"
 #include "core/session.hpp"
 #include "shard/inlet.hpp"
 #include "shard/passage.hpp"
+#include "shard/retained_run.hpp"
 #include "shard/ticket_table.hpp"
 
 namespace sluice::shard {
@@ -28,22 +29,6 @@ struct LaneSlot {
     Waits waiting;
 };
 
-/// Retained messages for new subscriptions that have not left yet, because the client is to read others
-/// first.
-struct RetainedRun {
-    struct Item {
-        core::MessagePtr topic_of;  ///< keeps the key in by_topic
-        core::MessagePtr message;   ///< none: it has left out of turn, or is not wanted any more
-        std::uint32_t wanted = 0;
-    };
-    std::vector<LinkSpec::Wanted> wanted;
-    std::deque<Item> items;
-    std::uint64_t first = 0;  ///< place of items.front()
-    /// Where a topic's are: they go before anything newer of that topic does.
-    std::unordered_multimap<std::string_view, std::uint64_t> by_topic;
-    bool posted = false;  ///< the next portion comes by itself
-};
-
 /// QoS 2 messages of a client for which something has been done, while their packet ids are not recorded.
 struct HalfReceived {
     /// Their connection went while other shards worked on them. The answer is the session's: it records the
@@ -58,27 +43,66 @@ struct HalfReceived {
     std::unordered_map<wire::PacketId, OriginPtr> arrived;
 };
 
+/// What a client is subscribed to, for its own questions; most devices only publish.
+class OwnSubscriptions {
+  public:
+    using Map = std::map<std::string, core::SubscriptionOptions, std::less<>>;
+
+    auto begin() const { return map().begin(); }
+    auto end() const { return map().end(); }
+    auto find(std::string_view filter) const { return map().find(filter); }
+    bool contains(std::string_view filter) const { return map().contains(filter); }
+    std::size_t size() const { return map().size(); }
+    /// True when it is new.
+    bool set(std::string_view filter, const core::SubscriptionOptions& options) {
+        if (!map_) map_ = std::make_unique<Map>();
+        return map_->insert_or_assign(std::string(filter), options).second;
+    }
+    /// False when there was none.
+    bool erase(std::string_view filter) {
+        if (!map_) return false;
+        const auto it = map_->find(filter);
+        if (it == map_->end()) return false;
+        map_->erase(it);
+        if (map_->empty()) map_.reset();
+        return true;
+    }
+
+  private:
+    const Map& map() const {
+        static const Map none;
+        return map_ ? *map_ : none;
+    }
+    std::unique_ptr<Map> map_;
+};
+
 struct Slot {
-    std::unique_ptr<core::Session> session;  ///< none: the slot is free
-    std::unique_ptr<Link> link;              ///< none: nobody is connected
+    std::optional<core::Session> session;  ///< none: the slot is free
+    std::unique_ptr<Link> link;            ///< none: nobody is connected
     std::uint32_t generation = 0;  ///< rises when the slot is given to another session, and with each link
+    std::uint32_t expiry_interval_s = 0;
     std::string client_id;
     std::string user_name;
-    std::uint32_t expiry_interval_s = 0;
-    std::optional<AdmittedWill> will;
+    std::unique_ptr<AdmittedWill> will;
     std::optional<WallTime> disconnected_at;
-    std::map<std::string, core::SubscriptionOptions, std::less<>> subscriptions;
+    OwnSubscriptions subscriptions;
     std::unique_ptr<LaneSlot> lane;
     std::unique_ptr<RetainedRun> retained;        ///< none: they all have left
     std::unique_ptr<HalfReceived> half_received;  ///< none: all has been recorded, or refused
-    std::uint32_t shares = 0;                     ///< shared subscriptions among them
     core::RowId last_row = 0;                     ///< the newest one that it was a receiver of
+    std::uint32_t shares = 0;                     ///< shared subscriptions among them
     std::uint32_t gated = 0;                      ///< runs of sends to this link that wait for a commit
+    memory_gauge::Kept kept;                      ///< the session, its subscriptions and its will
     bool progress_dirty = false;
     bool link_dirty = false;
 };
 
 constexpr std::uint32_t never_expires = 0xFFFFFFFF;
+/// About what a session takes that has nothing yet, and a subscription, here and in the tree.
+constexpr std::size_t session_bytes = 1000;
+std::size_t subscription_bytes(std::string_view filter);
+/// What the session keeps, anew.
+void count_kept(Slot& slot);
 
 /// Sessions of bridges stand under this name; no client may take one.
 constexpr std::string_view bridge_session_prefix = "$bridge/";

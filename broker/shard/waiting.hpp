@@ -20,6 +20,7 @@ struct HeldReader {
     core::SubscriberId id;
     std::uint32_t generation;
     MonoTime since;
+    bool unfinished;  ///< in the middle of a packet: until there is room for the rest, or it is given up
 };
 /// It waits for this commit.
 struct HeldTicket {

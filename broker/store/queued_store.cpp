@@ -102,11 +102,6 @@ void QueuedStore::post_load_queue(ShardIndex shard, core::SessionKey session, co
     post_load({shard, session, after, std::max<std::size_t>(messages_max, 1), bytes_max});
 }
 
-void QueuedStore::post_find_oldest(ShardIndex shard, core::SessionKey session, core::RowId after,
-                                   std::size_t rows_max) {
-    post_load({shard, session, after, std::max<std::size_t>(rows_max, 1), 0, true});
-}
-
 void QueuedStore::post_load(const Load& load) {
     {
         const std::lock_guard lock(mutex_);
@@ -117,11 +112,6 @@ void QueuedStore::post_load(const Load& load) {
     wake_.notify_one();
 }
 
-StoreStats QueuedStore::stats() const {
-    const std::lock_guard lock(mutex_);
-    return stats_;
-}
-
 void QueuedStore::run() {
     bool stop = false;
     while (!stop) {
@@ -130,11 +120,24 @@ void QueuedStore::run() {
             const std::lock_guard lock(mutex_);
             stop = stopping_;
         }
-        answer_loads();
-        if (!acks_on_commit_ && !retry_at_) tell_committed(std::exchange(group_.turns, {}));
+        finish_round();
         if (!stop && commit_due()) commit();
     }
     commit_last();
+}
+
+void QueuedStore::finish_round() {
+    answer_loads();
+    if (!acks_on_commit_ && !retry_at_) tell_committed(std::exchange(group_.turns, {}));
+}
+
+bool QueuedStore::run_ready() {
+    take_inbox(Take::as_it_is);
+    const bool due = commit_due();
+    const bool loads = !loads_.empty();
+    finish_round();
+    if (due) commit();
+    return due || loads;
 }
 
 /// When the thread must wake without being called.
@@ -165,6 +168,8 @@ void QueuedStore::take_inbox(Take how) {
             } else {
                 wake_.wait(lock, called);
             }
+            full_ = full();
+        } else if (how == Take::as_it_is) {
             full_ = full();
         } else {
             // In one step with emptying the inbox: from here on a post counts for the next group and calls.

@@ -6,6 +6,7 @@
 /// highest turn. Under a trickle a group takes the whole window, which spares the flash. Under load it leaves
 /// earlier: at once when it is full, and when as many messages wait as the last group had (then every
 /// publisher who answers to acknowledgements has most likely sent his next one).
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -33,12 +34,23 @@ class QueuedStore final : public Store {
     Result<Recovered, std::string> open() override;
     void start(StoreEvents& events) override;
     void stop() override;
+    /// Instead of start(): for tests that decide themselves what happens when.
+    void start_without_thread(StoreEvents& events) { events_ = &events; }
+    /// One round of the thread's work with what is there now, on the caller's thread: what was posted is
+    /// merged, loads are answered, and a group that is full or has waited long enough is committed. False:
+    /// nothing was committed or read.
+    bool run_ready();
     void post_batch(ShardIndex shard, TurnNumber turn, std::vector<core::LedgerEntry> batch) override;
     void post_load_queue(ShardIndex shard, core::SessionKey session, core::RowId after,
                          std::size_t messages_max, std::size_t bytes_max) override;
     void post_find_oldest(ShardIndex shard, core::SessionKey session, core::RowId after,
-                          std::size_t rows_max) override;
-    StoreStats stats() const override;
+                          std::size_t rows_max) override {
+        post_load({shard, session, after, std::max<std::size_t>(rows_max, 1), 0, true});
+    }
+    StoreStats stats() const override {
+        const std::lock_guard lock(mutex_);
+        return stats_;
+    }
 
   private:
     using Clock = std::chrono::steady_clock;
@@ -54,6 +66,7 @@ class QueuedStore final : public Store {
         std::size_t messages_max, bytes_max;
         bool sizes_only = false;  ///< what post_find_oldest asks for
     };
+    enum class Take : std::uint8_t { when_called, as_it_is, for_commit };
     struct Answer {
         std::vector<core::QueueEntry> entries;
         std::vector<core::StoredRow> sizes;
@@ -63,8 +76,8 @@ class QueuedStore final : public Store {
     };
 
     void run();
+    void finish_round();
     void post_load(const Load& load);
-    enum class Take : std::uint8_t { when_called, for_commit };
     void take_inbox(Take how);
     bool full() const;
     bool commit_due() const;

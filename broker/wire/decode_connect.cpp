@@ -5,8 +5,6 @@
 namespace sluice::wire {
 namespace {
 
-constexpr std::uint8_t bridge_bit = 0x80;
-
 /// The flags byte of CONNECT [MQTT5 3.1.2.3].
 struct Flags {
     std::uint8_t bits;
@@ -27,12 +25,13 @@ void read_version(Reader& in, Connect& packet) {
     if (name != "MQTT" && name != "MQIsdp") {  // [MQTT-3.1.2-1]
         return in.protocol_error("CONNECT: protocol name is neither MQTT nor MQIsdp");
     }
-    const auto version = static_cast<Version>(level & ~bridge_bit);
-    packet.is_bridge = (level & bridge_bit) != 0;
+    // Mosquitto's bridges first try a level with the highest bit set, which asks for rules of their own; told
+    // no, they come again without.
+    const auto version = static_cast<Version>(level);
     packet.version = version;
     const bool is_3_1 = name == "MQIsdp" && version == Version::v3_1;
     const bool is_3_1_1 = name == "MQTT" && version == Version::v3_1_1;
-    const bool is_5 = name == "MQTT" && version == Version::v5 && !packet.is_bridge;
+    const bool is_5 = name == "MQTT" && version == Version::v5;
     if (!is_3_1 && !is_3_1_1 && !is_5) {  // [MQTT-3.1.2-2]
         in.fail(ReasonCode::unsupported_protocol_version, "CONNECT: protocol version is not supported");
     }

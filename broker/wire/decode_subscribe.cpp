@@ -35,7 +35,7 @@ Result<Subscribe, WireError> decode_subscribe(Version version, Bytes body) {
         if (in.at_end()) return in.protocol_error("SUBSCRIBE: no topic filter");  // [MQTT-3.8.3-2]
         while (!in.at_end()) {
             SubscribeEntry entry;
-            entry.filter = in.text("SUBSCRIBE: topic filter");  // [MQTT-3.8.3-1]
+            entry.filter = in.topic_filter(version, "SUBSCRIBE: topic filter");  // [MQTT-3.8.3-1]
             read_options(in, version, entry);
             packet.entries.push_back(entry);
         }

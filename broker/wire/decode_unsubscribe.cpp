@@ -11,7 +11,8 @@ Result<Unsubscribe, WireError> decode_unsubscribe(Version version, Bytes body) {
         read_properties(in, version, place_of(PacketType::unsubscribe), packet.properties);
         if (in.at_end()) return in.protocol_error("UNSUBSCRIBE: no topic filter");  // [MQTT-3.10.3-2]
         while (!in.at_end()) {
-            packet.filters.push_back(in.text("UNSUBSCRIBE: topic filter"));  // [MQTT-3.10.3-1]
+            // [MQTT-3.10.3-1]
+            packet.filters.push_back(in.topic_filter(version, "UNSUBSCRIBE: topic filter"));
         }
     });
 }

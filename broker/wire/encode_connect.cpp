@@ -24,9 +24,7 @@ std::uint8_t connect_flags(const Connect& packet) {
 void encode_connect(ByteBuffer& out, const Connect& packet) {
     append_packet(out, PacketType::connect, [&] {
         append_text(out, packet.version == Version::v3_1 ? "MQIsdp" : "MQTT");
-        const bool is_bridge = packet.is_bridge && packet.version < Version::v5;
-        out.push_back(
-            static_cast<std::uint8_t>(static_cast<unsigned>(packet.version) | (is_bridge ? 0x80U : 0U)));
+        out.push_back(static_cast<std::uint8_t>(packet.version));
         out.push_back(connect_flags(packet));
         append_u16(out, packet.keep_alive_s);
         append_properties(out, packet.version, packet.properties);

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "wire/encode.hpp"
 #include "wire/writer.hpp"
 
@@ -16,7 +18,9 @@ void encode_publish(ByteBuffer& out, Version version, const Publish& packet) {
     std::size_t packet_bytes = 0;
     const std::size_t first = encode_publish_head(parts, head, packet.topic.size(), run.size(),
                                                   packet.payload.size(), packet_bytes);
-    out.reserve(out.size() + packet_bytes);
+    // At least twice as much: many packets in one buffer would else be copied for each further one.
+    const std::size_t needed = out.size() + packet_bytes;
+    if (needed > out.capacity()) out.reserve(std::max(needed, 2 * out.capacity()));
     append(out, Bytes(parts).first(first));
     append(out, as_bytes(packet.topic));
     append(out, Bytes(parts).subspan(first));

@@ -1,7 +1,9 @@
 #pragma once
 /// FrameReader cuts a byte stream into whole packets and refuses what can be refused from the fixed header
 /// alone.
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 
 #include "base/bytes.hpp"
@@ -28,7 +30,7 @@ Result<std::optional<Frame>, WireError> cut_frame(Bytes input, std::size_t packe
 /// Keeps the unfinished tail of a stream between reads; holds no memory when there is none.
 class FrameReader {
   public:
-    explicit FrameReader(std::size_t packet_bytes_max) : packet_bytes_max_(packet_bytes_max) {}
+    explicit FrameReader(std::size_t packet_bytes_max) { set_packet_bytes_max(packet_bytes_max); }
 
     /// Calls `on_frame(const Frame&) -> bool` for each whole packet in the kept tail plus `input`; false
     /// stops early (what is left is then kept). Frames in the middle of `input` are not copied. `on_frame`
@@ -39,7 +41,10 @@ class FrameReader {
     /// Bytes kept so far; for accounting and for handing a connection over.
     Bytes pending() const { return pending_; }
     std::size_t packet_bytes_max() const { return packet_bytes_max_; }
-    void set_packet_bytes_max(std::size_t bytes) { packet_bytes_max_ = bytes; }
+    void set_packet_bytes_max(std::size_t bytes) {
+        // No packet is longer than 256 MB [MQTT 2.1.4].
+        packet_bytes_max_ = static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX));
+    }
     /// Once CONNECT has told it: AUTH exists in version 5 only, and 3.1 does not use the flags.
     void set_version(Version version) { version_ = version; }
 
@@ -50,9 +55,9 @@ class FrameReader {
     std::size_t missing_bytes() const;
     void drop_front(std::size_t bytes);
 
-    std::size_t packet_bytes_max_;
-    Version version_ = Version::v5;
     ByteBuffer pending_;
+    std::uint32_t packet_bytes_max_ = 0;
+    Version version_ = Version::v5;
 };
 
 template <class OnFrame>

@@ -90,7 +90,6 @@ struct Connect {
     std::optional<Bytes> password;
     std::optional<Will> will;
     Properties properties;
-    bool is_bridge = false;  ///< version byte with bit 7 set, as mosquitto's bridges send it
 };
 
 struct Connack {

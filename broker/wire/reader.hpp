@@ -76,6 +76,15 @@ class Reader {
         }
         return t;
     }
+    /// A topic filter. A bad one is malformed: a code in SUBACK is for one that is "correctly formed but not
+    /// allowed" [MQTT5 3.9.3]; MQTT 3.1.1 closes the connection too [MQTT-3.1.1:4.8.0-1]. There, "$share/..."
+    /// is a filter like any other.
+    std::string_view topic_filter(Version version, const char* what) {
+        const std::string_view filter = text(what);
+        require(is_topic_filter(filter), what);                             // [MQTT-4.7.1-1, 4.7.3-1]
+        require(version < Version::v5 || parse_share(filter).valid, what);  // [MQTT-4.8.2-1, -2]
+        return filter;
+    }
     PacketId packet_id(const char* what) {
         const PacketId id = u16(what);
         // It can be parsed, so it is not malformed. [MQTT-2.2.1-3], [MQTT-2.2.1-4]

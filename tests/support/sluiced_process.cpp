@@ -75,6 +75,10 @@ bool SluicedProcess::start(const std::string& config, const std::vector<std::str
         // A test that crashes must not leave a broker behind.
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (::getppid() != parent) ::_exit(126);
+        if (!group_.empty()) {
+            const int group = ::open(group_.c_str(), O_WRONLY | O_CLOEXEC);
+            if (::write(group, "0", 1) != 1) ::_exit(125);
+        }
         ::dup2(ends[1], STDOUT_FILENO);
         ::dup2(ends[1], STDERR_FILENO);
         ::execv(program.c_str(), const_cast<char* const*>(argv.data()));

@@ -39,6 +39,8 @@ class SluicedProcess {
     SluicedProcess(const SluicedProcess&) = delete;
     SluicedProcess& operator=(const SluicedProcess&) = delete;
 
+    /// From the next start on the process writes "0" into this file (cgroup.procs) before it begins.
+    void set_group(std::string processes_file) { group_ = std::move(processes_file); }
     /// Writes `config` to sluice.toml, starts the process and waits until it is ready. False: it ended before
     /// or did not come up in time; log() tells why. May be called again after the process has ended.
     bool start(const std::string& config, const std::vector<std::string>& more_arguments = {});
@@ -69,6 +71,7 @@ class SluicedProcess {
     void note_ports();
 
     std::filesystem::path folder_;
+    std::string group_;
     pid_t pid_ = -1;
     std::thread reader_;
     mutable std::mutex mutex_;

@@ -36,6 +36,18 @@ TEST(ConfigText, OfNothingIsOneListenerForThisMachine) {
     EXPECT_TRUE(config.warnings.empty());
 }
 
+TEST(ConfigText, ShardsLeaveOneCoreToOthersUnlessTheFileSaysHowMany) {
+    Config config = parse("");
+    EXPECT_EQ(shard_count(config, 1), 1U);
+    EXPECT_EQ(shard_count(config, 2), 1U);
+    EXPECT_EQ(shard_count(config, 4), 3U);
+    EXPECT_EQ(shard_count(config, 65), 64U);
+    EXPECT_EQ(shard_count(config, 256), 64U);
+    config = parse("[broker]\nthreads = 2\n");
+    EXPECT_EQ(shard_count(config, 1), 2U);
+    EXPECT_EQ(shard_count(config, 64), 2U);
+}
+
 TEST(ConfigText, ListenersOfTheFileReplaceTheDefaultOne) {
     const Config config = parse("[[listener]]\nport = 7\naddress = '::1'\n");
     ASSERT_EQ(config.listeners.size(), 1U);

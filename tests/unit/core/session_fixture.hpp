@@ -49,6 +49,10 @@ class SessionTest : public testing::Test {
         }
         return session.offer(std::move(entry), effects_);
     }
+    /// The disk has what the session wants to have there before it sends more.
+    void record(Session& session) {
+        if (const std::uint64_t mark = session.record_mark()) session.on_recorded(mark, at(0), effects_);
+    }
     Texts take() {
         Texts all = texts(effects_);
         effects_.clear();

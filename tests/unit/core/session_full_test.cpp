@@ -78,8 +78,41 @@ TEST_F(FullSessionTest, AfterARestartTheOldestGoes) {
     ASSERT_TRUE(effects_.load_wanted);
     session.load_posted();
     session.on_loaded({disk_.begin(), disk_.end()}, true, at(0), effects_);
+    record(session);
     EXPECT_EQ(effects_.sends.size(), 3U);
     EXPECT_EQ(session.queued_messages(), 0U);
+}
+
+TEST_F(FullSessionTest, AWindowThatIsDroppedBeforeItIsRecordedIsNotTheLast) {
+    QueueBounds bounds = three();
+    bounds.window_messages = 2;
+    Session session = restored(bounds, 3);
+    const auto load_two = [&] {
+        ASSERT_TRUE(effects_.load_wanted);
+        effects_.clear();
+        session.load_posted();
+        const RowId after = session.load_after();
+        // As much again as may be above the limit until the window has come.
+        offer_new(session);
+        offer_new(session);
+        std::vector<QueueEntry> window;
+        for (const QueueEntry& e : disk_)
+            if (e.row > after && window.size() < 2) window.push_back(e);
+        session.on_loaded(std::move(window), false, at(0), effects_);
+    };
+    session.attach(1, at(0), effects_);
+    load_two();
+    const std::uint64_t mark = session.record_mark();
+    ASSERT_NE(mark, 0U) << "their ids are on the way to the disk";
+    offer_new(session);
+    EXPECT_EQ(take_dropped(), (Rows{1, 2}));
+    effects_.load_wanted = true;
+    load_two();
+    ASSERT_GT(session.record_mark(), mark) << "those of the next two as well";
+    session.on_recorded(mark, at(0), effects_);
+    EXPECT_TRUE(effects_.sends.empty());
+    EXPECT_EQ(session.queued_messages(), 3U);
+    EXPECT_TRUE(effects_.load_wanted) << "nothing else would ever wake it";
 }
 
 TEST_F(FullSessionTest, WhatIsInFlightStaysAndIsNotCountedAsWaiting) {
@@ -147,6 +180,7 @@ TEST_F(FullSessionTest, AClientThatComesMeanwhileGetsTheNewest) {
     session.on_oldest_found(rows_behind(0), true, effects_);
     EXPECT_TRUE(effects_.drops.empty()) << "the window tells as well";
     session.on_loaded({disk_.begin(), disk_.end()}, true, at(0), effects_);
+    record(session);
     EXPECT_EQ(take(), Texts{"old:1"});
     EXPECT_EQ(session.queued_messages(), 3U) << "one has left: they fit";
 }
@@ -161,12 +195,34 @@ TEST_F(FullSessionTest, AnAnswerThatComesLateDropsNothingThatWasSent) {
     session.attach(10, at(0), effects_);
     session.load_posted();
     session.on_loaded({disk_.begin(), disk_.end()}, true, at(0), effects_);
+    record(session);
     EXPECT_EQ(effects_.sends.size(), 4U);
     effects_.clear();
     session.on_oldest_found(rows, true, effects_);
     offer_new(session);
     EXPECT_TRUE(effects_.drops.empty());
     EXPECT_EQ(session.inflight_count(), 5U);
+}
+
+// All that had their ids ahead of the sending are among those that are dropped: the next ones get theirs.
+TEST_F(FullSessionTest, WhatIsLeftIsSentWhenTheRestOfAWindowWasDropped) {
+    QueueBounds bounds = three();
+    bounds.window_messages = 100;
+    Session session = restored(bounds, 3);
+    for (int i = 0; i < 99; ++i) ASSERT_EQ(offer_new(session), Session::Offered::sent);
+    session.attach(1, at(0), effects_);
+    session.load_posted();
+    effects_.clear();
+    session.on_loaded({disk_.begin(), disk_.end()}, true, at(0), effects_);
+    EXPECT_TRUE(effects_.drops.empty());
+    record(session);
+    EXPECT_EQ(effects_.drops.size(), 98U);
+    EXPECT_EQ(take(), Texts{"old:1"});
+    EXPECT_NE(session.record_mark(), 0U);
+    record(session);
+    ASSERT_TRUE(session.on_puback(1, at(0), effects_).ok());
+    EXPECT_EQ(effects_.sends.size(), 1U);
+    EXPECT_EQ(session.queued_messages(), 2U);
 }
 
 TEST_F(FullSessionTest, WhatIsTakenAboveTheLimitIsBounded) {

@@ -25,12 +25,117 @@ TEST_F(SessionTest, SpilledMessagesComeBackInOrderAndOnce) {
     session.load_posted();
     session.spill();  // no effect: a window is on its way
     session.on_loaded({disk_.begin() + 1, disk_.end()}, true, at(0), effects_);
+    record(session);
     EXPECT_EQ(take(), (Texts{"b:2"}));
     (void)session.on_puback(2, at(0), effects_);
     (void)session.on_puback(3, at(0), effects_);
     (void)session.on_puback(4, at(0), effects_);
     EXPECT_EQ(take(), (Texts{"c:3", "d:4"}));
     EXPECT_EQ(session.queued_messages(), 0U);
+}
+
+// [MQTT-4.4.0-1]: it is read back for the client that comes again.
+TEST_F(SessionTest, WhatIsInFlightToAnAbsentClientIsLeftToTheStoreToo) {
+    const std::string large(3000, 'x');
+    Session session(7, {});
+    session.attach(2, at(0), effects_);
+    for (int i = 0; i < 3; ++i) offer(session, large + std::to_string(i));
+    EXPECT_EQ(take().size(), 2U);
+    session.spill();
+    EXPECT_EQ(session.inflight_bytes(), bytes_of(disk_[0]) * 2) << "it may be acknowledged any moment";
+    session.detach();
+    session.spill();
+    EXPECT_EQ(session.bytes_in_memory(), 0U);
+    EXPECT_EQ(session.load_after(), 0U);
+    EXPECT_EQ(session.backlog_messages(), 3U);
+    session.attach(2, at(0), effects_);
+    EXPECT_TRUE(take().empty());
+    session.load_posted();
+    session.on_loaded({disk_.begin(), disk_.end()}, true, at(0), effects_);
+    EXPECT_EQ(take(), (Texts{large + "0:1d", large + "1:2d"}));
+    record(session);
+    ASSERT_TRUE(session.on_puback(1, at(0), effects_).ok());
+    EXPECT_EQ(take(), (Texts{large + "2:3"}));
+    ASSERT_TRUE(session.on_puback(2, at(0), effects_).ok());
+    ASSERT_TRUE(session.on_puback(3, at(0), effects_).ok());
+    EXPECT_EQ(session.backlog_messages(), 0U);
+    EXPECT_EQ(session.bytes_in_memory(), 0U);
+}
+
+// It came back, got a part of what was in flight read back, and went again.
+TEST_F(SessionTest, WhoGoesBeforeAllIsReadBackLeavesNothingInMemory) {
+    const std::string large(3000, 'x');
+    Session session(7, {});
+    session.attach(3, at(0), effects_);
+    for (int i = 0; i < 3; ++i) offer(session, large + std::to_string(i));
+    session.detach();
+    session.spill();
+    take();
+    session.attach(3, at(0), effects_);
+    session.load_posted();
+    session.on_loaded({disk_.begin(), disk_.begin() + 2}, false, at(0), effects_);
+    session.detach();
+    session.spill();
+    EXPECT_EQ(session.bytes_in_memory(), 0U);
+    take();
+    session.attach(3, at(0), effects_);
+    ASSERT_TRUE(effects_.load_wanted);
+    session.load_posted();
+    session.on_loaded({disk_.begin(), disk_.end()}, true, at(0), effects_);
+    EXPECT_EQ(take(), (Texts{large + "0:1d", large + "1:2d", large + "2:3d"}));
+}
+
+// But for what has a packet id already.
+TEST_F(SessionTest, APresentClientsQueueIsSpilledToo) {
+    constexpr std::size_t messages = 60;
+    Session session(7, {});
+    session.attach(1, at(0), effects_);
+    for (std::size_t i = 1; i <= messages; ++i) offer(session, std::to_string(i));
+    const std::size_t with_ids = session.progress().outbound.size();
+    ASSERT_LT(with_ids, messages - 1);
+    session.spill();
+    EXPECT_EQ(session.load_after(), with_ids);
+    EXPECT_EQ(session.backlog_messages(), messages);
+    EXPECT_EQ(session.progress().outbound.size(), with_ids);
+    EXPECT_EQ(session.bytes_in_memory() + bytes_of(disk_[messages - 1]) * (messages - with_ids),
+              session.backlog_bytes());
+    Texts sent, expected;
+    for (std::size_t i = 1; i <= messages; ++i)
+        expected.push_back(std::to_string(i) + ":" + std::to_string(i));
+    for (std::size_t round = 0; round < 3 * messages && session.backlog_messages() > 0; ++round) {
+        record(session);
+        const bool load = effects_.load_wanted;
+        for (const std::string& one : take()) sent.push_back(one);
+        if (load) {
+            session.load_posted();
+            session.on_loaded(
+                {disk_.begin() + static_cast<std::ptrdiff_t>(session.load_after()), disk_.end()}, true, at(0),
+                effects_);
+        } else {
+            (void)session.on_puback(static_cast<wire::PacketId>(sent.size()), at(0), effects_);
+        }
+    }
+    EXPECT_EQ(sent, expected);
+    EXPECT_EQ(session.backlog_messages(), 0U);
+}
+
+TEST_F(SessionTest, WhenMemoryIsShortNobodyGetsMuchMoreThanHeAcknowledges) {
+    const std::string large(10'000, 'x');
+    Session session(7, {});
+    session.attach(100, at(0), effects_);
+    const auto offer_at = [&](MemoryRoom room) {
+        QueueEntry entry;
+        entry.message = message(large);
+        entry.row = ++row_;
+        EXPECT_EQ(session.offer(entry, effects_, room), Session::Offered::sent);
+    };
+    for (int i = 0; i < 5; ++i) offer_at(MemoryRoom::tight);
+    EXPECT_EQ(session.inflight_count(), 2U);
+    EXPECT_EQ(session.queued_messages(), 3U);
+    Session other(8, {});
+    other.attach(100, at(0), effects_);
+    for (int i = 0; i < 5; ++i) offer(other, large);
+    EXPECT_EQ(other.inflight_count(), 5U) << "there is plenty";
 }
 
 TEST_F(SessionTest, WhenMemoryIsTightAPersistentQueueStaysInTheStore) {
@@ -51,6 +156,7 @@ TEST_F(SessionTest, WhenMemoryIsTightAPersistentQueueStaysInTheStore) {
     ASSERT_TRUE(effects_.load_wanted);
     session.load_posted();
     session.on_loaded({disk_.begin() + 1, disk_.end()}, true, at(0), effects_);
+    record(session);
     EXPECT_EQ(take(), (Texts{"b:2"}));
 }
 

@@ -4,12 +4,19 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
 namespace sluice::listener {
 namespace {
@@ -155,6 +162,54 @@ TEST_F(ListeningSocketTest, IPv6AddressesAloneLeaveIPv4Alone) {
         ListeningSocket second(context_, other);
         EXPECT_TRUE(second.open().ok());
     }
+}
+
+TEST_F(ListeningSocketTest, ManyMayWaitToBeAccepted) {
+    int allowed = 0;
+    std::ifstream("/proc/sys/net/core/somaxconn") >> allowed;
+    ListenerSettings settings;
+    settings.address = "127.0.0.1";
+    settings.port = 0;
+    ListeningSocket socket(context_, settings);
+    ASSERT_TRUE(socket.open().ok());
+    sockaddr_in there{};
+    there.sin_family = AF_INET;
+    there.sin_port = htons(socket.port());
+    there.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    // Nobody accepts. On the loopback a connection is complete when connect() returns, or has to wait.
+    std::vector<int> waiting;
+    for (int i = 0; i < std::min(allowed, 2000); ++i) {
+        const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        ASSERT_GE(fd, 0) << std::strerror(errno);
+        waiting.push_back(fd);
+        (void)::connect(fd, reinterpret_cast<const sockaddr*>(&there), sizeof(there));
+        pollfd writable{fd, POLLOUT, 0};
+        if (::poll(&writable, 1, 500) == 1) continue;
+        ADD_FAILURE() << "connection " << i << " finds no room";
+        break;
+    }
+    for (const int fd : waiting) ::close(fd);
+}
+
+TEST_F(ListeningSocketTest, ConnectionsSendAtOnceAndAskAfterASilentPeer) {
+    ListenerSettings settings;
+    settings.address = "127.0.0.1";
+    settings.port = 0;
+    ListeningSocket socket(context_, settings);
+    ASSERT_TRUE(socket.open().ok());
+    ASSERT_TRUE(can_connect_to("127.0.0.1", socket.port()));
+    auto accepted = socket.acceptor().accept();
+    const auto option = [&](int level, int name) {
+        int value = -1;
+        socklen_t size = sizeof(value);
+        EXPECT_EQ(::getsockopt(accepted.native_handle(), level, name, &value, &size), 0);
+        return value;
+    };
+    EXPECT_EQ(option(IPPROTO_TCP, TCP_NODELAY), 1);
+    EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+    const int missed_after_s = option(IPPROTO_TCP, TCP_KEEPIDLE) +
+                               option(IPPROTO_TCP, TCP_KEEPINTVL) * option(IPPROTO_TCP, TCP_KEEPCNT);
+    EXPECT_LE(missed_after_s, 10 * 60);
 }
 
 TEST_F(ListeningSocketTest, PortInUseIsRefused) {

@@ -115,7 +115,7 @@ TEST_F(ChannelTest, FilteredOutputToASlowReaderIsExact) {
     channel.start(handler);
     const std::string body(100000, 'a');
     const auto message = message_of(body);
-    for (int i = 0; i < 20; ++i) channel.send_message_bytes(message, message->payload());
+    for (int i = 0; i < 20; ++i) channel.send({{message->payload(), true}}, message);
     pair.far.write("hi");
     ASSERT_TRUE(run_until(context, [&] { return channel.ready(); }));
     EXPECT_GT(channel.unsent_bytes(), 1000000U);

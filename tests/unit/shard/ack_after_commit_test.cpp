@@ -195,6 +195,25 @@ TEST_F(AckAfterCommit, PubrecAndPubcompWaitForTheDisk) {
     EXPECT_EQ(publisher.next(), PacketType::pubcomp);
 }
 
+TEST_F(AckAfterCommit, ARepetitionOfWhatStillWaitsHasOneAnswer_MQTT_4_3_3_10) {
+    make_offline_subscriber();
+    for (const std::uint32_t session_expiry_s : {0U, 3600U}) {
+        Client publisher(*shard_, "publisher", session_expiry_s);
+        ASSERT_EQ(publisher.next(), PacketType::connack);
+        store_.hold();
+        publisher.send(publish(QoS::exactly_once, 1));
+        publisher.send(publish(QoS::exactly_once, 1));
+        publisher.expect_silence();
+        store_.release();
+        EXPECT_EQ(publisher.next(), PacketType::pubrec);
+        publisher.expect_silence();
+        // Now the answer is there, it is given again.
+        publisher.send(publish(QoS::exactly_once, 1));
+        EXPECT_EQ(publisher.next(), PacketType::pubrec);
+        publisher.expect_silence();
+    }
+}
+
 TEST_F(AckAfterCommit, ARetainedMessageIsAPromiseToo) {
     Client publisher(*shard_, "publisher", 0);
     ASSERT_EQ(publisher.next(), PacketType::connack);

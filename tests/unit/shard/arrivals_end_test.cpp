@@ -1,6 +1,6 @@
 // How the packet id of a QoS 2 message ends that some receivers have and some not: whatever was noted for it
 // must not touch the next message under this id.
-#include "tests/unit/shard/crash_house.hpp"
+#include "tests/unit/shard/exactly_once_fixture.hpp"
 
 namespace sluice::shard::test {
 namespace {

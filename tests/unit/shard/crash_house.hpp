@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -119,6 +120,7 @@ class CrashHouse {
     Shard& home_of(std::string_view client_id) { return *shards_[home(client_id)]; }
     Shard& shard(std::size_t index) { return *shards_[index]; }
     /// '0' to '9': a turn of that shard; 'c': one commit.
+    core::RetainedIndex& retained() { return retained_; }
     void step(char what) {
         if (what == 'c') {
             disk_.commit_one(shards_);
@@ -131,6 +133,13 @@ class CrashHouse {
         const auto recovered = disk_.open();  // of its own: a loop does not keep it alive
         for (const auto& session : recovered->sessions) count += session.arrivals.size();
         return count;
+    }
+    /// Those that keep something for others: of sessions that have ended, and of wills.
+    std::size_t nameless_sessions_on_disk() {
+        const auto recovered = disk_.open();
+        return static_cast<std::size_t>(
+            std::count_if(recovered->sessions.begin(), recovered->sessions.end(),
+                          [](const auto& session) { return session.record.client_id.empty(); }));
     }
     /// Until there is nothing left to do; `attend` lets the clients act and says whether one did.
     template <class Attend>
@@ -175,8 +184,8 @@ class Client {
     ~Client() { disconnect(); }
 
     const std::string& id() const { return id_; }
-    /// Repeats what was not acknowledged.
-    void connect(bool clean_start = false) {
+    /// Repeats what was not acknowledged. `will`: its payload, to the topic "t", QoS 2.
+    void connect(bool clean_start = false, const std::string& will = {}) {
         disconnect();
         int fds[2] = {-1, -1};
         ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
@@ -186,6 +195,13 @@ class Client {
         admission.client_id = id_;
         admission.clean_start = clean_start;
         admission.session_expiry_interval_s = 3600;
+        if (!will.empty()) {
+            admission.will = AdmittedWill{core::Message::freeze({.topic = "t",
+                                                                 .payload = as_bytes(std::string_view(will)),
+                                                                 .qos = wire::QoS::exactly_once,
+                                                                 .client_id = id_}),
+                                          0};
+        }
         house_.home_of(id_).post_admission(std::move(admission));
         frames_ = std::make_unique<wire::FrameReader>(1U << 20);
         if (clean_start) sent_.clear();
@@ -205,8 +221,8 @@ class Client {
         send(out);
     }
     /// QoS 2, to the topic "t".
-    void publish(wire::PacketId packet_id, std::string payload) {
-        sent_[packet_id] = {std::move(payload), false};
+    void publish(wire::PacketId packet_id, std::string payload, bool retain = false) {
+        sent_[packet_id] = {std::move(payload), retain, false};
         send_publish(packet_id, sent_[packet_id], false);
     }
     /// Forgets that it ever sent this, as no client should.
@@ -240,7 +256,7 @@ class Client {
   private:
     struct Sent {
         std::string payload;
-        bool released = false;
+        bool retain = false, released = false;
     };
     void send(const ByteBuffer& out) {
         if (fd_ >= 0) (void)::send(fd_, out.data(), out.size(), MSG_NOSIGNAL);
@@ -251,6 +267,7 @@ class Client {
         packet.topic = "t";
         packet.payload = as_bytes(std::string_view(message.payload));
         packet.qos = wire::QoS::exactly_once;
+        packet.retain = message.retain;
         packet.packet_id = packet_id;
         packet.dup = dup;
         ByteBuffer out;
@@ -305,64 +322,6 @@ class Client {
     std::set<wire::PacketId> incoming_;
     std::map<std::string, std::size_t> got_;
     wire::ReasonCode last_code_ = wire::ReasonCode::success;
-};
-
-class ExactlyOnce : public testing::Test {
-  protected:
-    void begin(std::size_t shards, Limits limits = {},
-               std::shared_ptr<const auth::Authorizer> authorizer = auth::make_allow_all_authorizer()) {
-        clients_.clear();
-        house_ = std::make_unique<CrashHouse>(shards, limits, std::move(authorizer));
-    }
-    void TearDown() override {
-        clients_.clear();
-        house_.reset();
-    }
-    /// A client whose home is that shard.
-    Client& client(const std::string& name, std::size_t shard) {
-        for (int i = 0;; ++i) {
-            const std::string id = fmt::format("{}-{}", name, i);
-            if (house_->home(id) != shard) continue;
-            clients_.push_back(std::make_unique<Client>(*house_, id));
-            clients_.back()->connect();
-            return *clients_.back();
-        }
-    }
-    Client& subscriber(const std::string& name, std::size_t shard, std::string_view filter, wire::QoS qos,
-                       bool stays) {
-        Client& made = client(name, shard);
-        made.subscribe(filter, qos);
-        settle();
-        if (!stays) made.disconnect();
-        settle();
-        return made;
-    }
-    bool attend() {
-        bool any = false;
-        for (const auto& one : clients_) any |= one->attend();
-        return any;
-    }
-    void settle() {
-        house_->settle([this] { return attend(); });
-    }
-    void go(std::string_view order, std::size_t steps) {
-        for (std::size_t i = 0; i < steps; ++i) {
-            house_->step(order[i % order.size()]);
-            attend();
-        }
-    }
-    /// The process is killed, and all clients come back.
-    void crash(std::size_t shards) {
-        for (const auto& one : clients_) one->disconnect();
-        house_->kill_and_start(shards);
-    }
-    void all_come_back() {
-        for (const auto& one : clients_) one->connect();
-        settle();
-    }
-
-    std::unique_ptr<CrashHouse> house_;
-    std::vector<std::unique_ptr<Client>> clients_;
 };
 
 }  // namespace sluice::shard::test

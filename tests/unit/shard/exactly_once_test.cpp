@@ -1,7 +1,7 @@
 // QoS 2 through several shards, each of which commits by itself: wherever the process is killed, and however
 // the steps of the shards and of the disk are interleaved, each receiver has the message once when the
 // publisher has ended its exchange.
-#include "tests/unit/shard/crash_house.hpp"
+#include "tests/unit/shard/exactly_once_fixture.hpp"
 
 namespace sluice::shard::test {
 namespace {
@@ -9,8 +9,6 @@ namespace {
 using wire::QoS;
 using wire::ReasonCode;
 
-/// In what order things happen, over and over: turns of shards and commits.
-constexpr std::string_view orders[] = {"01c", "10c", "0c1", "001cc", "0111c", "00011ccc"};
 /// More than any of the exchanges here takes.
 constexpr std::size_t steps_max = 60;
 
@@ -35,38 +33,8 @@ class BridgeLink final : public Link {
     std::vector<wire::PacketId> taken_;
 };
 
-/// Each kind of receiver, on both shards.
-struct Receivers {
-    std::vector<const Client*> each;
-    std::vector<std::vector<const Client*>> one_of;
-    const Client* at_qos1 = nullptr;  ///< one of `each`, which may get again what it could not acknowledge
-
-    void expect_one_copy(const std::string& payload) const {
-        for (const Client* one : each) EXPECT_EQ(one->copies(payload), 1U) << one->id();
-        for (const auto& group : one_of) {
-            std::size_t copies = 0;
-            for (const Client* member : group) copies += member->copies(payload);
-            EXPECT_EQ(copies, 1U) << "the shared subscription of " << group.front()->id();
-        }
-    }
-};
-
 class ExactlyOnceEverywhere : public ExactlyOnce {
   protected:
-    Receivers make_receivers() {
-        Receivers r;
-        r.each.push_back(&subscriber("local", 0, "t", QoS::exactly_once, false));
-        r.each.push_back(&subscriber("remote", 1, "t", QoS::exactly_once, false));
-        r.each.push_back(&subscriber("local-live", 0, "#", QoS::exactly_once, true));
-        r.each.push_back(&subscriber("remote-live", 1, "+", QoS::exactly_once, true));
-        r.each.push_back(r.at_qos1 = &subscriber("remote-qos1", 1, "t", QoS::at_least_once, false));
-        r.one_of.push_back({&subscriber("local-member", 0, "$share/local/t", QoS::exactly_once, false)});
-        r.one_of.push_back({&subscriber("remote-member", 1, "$share/remote/t", QoS::exactly_once, false)});
-        r.one_of.push_back({&subscriber("one", 0, "$share/both/#", QoS::exactly_once, true),
-                            &subscriber("two", 1, "$share/both/#", QoS::exactly_once, false),
-                            &subscriber("three", 1, "$share/both/#", QoS::exactly_once, true)});
-        return r;
-    }
     /// `twice`: the repetition is cut off as well, after so many steps.
     void run(std::string_view order, std::size_t steps, std::size_t shards_after,
              std::optional<std::size_t> twice = {}) {

@@ -28,6 +28,18 @@ TEST(MemoryWatch, RisesAtOnceAndFallsWithAMargin) {
     EXPECT_EQ(at(0), Level::plenty);
 }
 
+TEST(MemoryWatch, IsOverHalfABudgetBeyondIt) {
+    MemoryWatch watch;
+    const auto over = [&](std::uint64_t bytes, std::uint64_t bytes_max) {
+        watch.look(now, 0, bytes, bytes_max);
+        return watch.over();
+    };
+    EXPECT_FALSE(over(1199, 800));
+    EXPECT_TRUE(over(1200, 800));
+    EXPECT_FALSE(over(1199, 800));
+    EXPECT_FALSE(over(UINT64_MAX, 0));
+}
+
 TEST(MemoryWatch, WithoutABudgetThereIsPlenty) {
     MemoryWatch watch;
     EXPECT_TRUE(watch.look(now, 0, 1000, 10));

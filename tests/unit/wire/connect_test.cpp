@@ -21,7 +21,6 @@ TEST(DecodeConnect, ReadsEveryFieldOfVersion5) {
     ASSERT_TRUE(packet.ok()) << packet.error().what;
     EXPECT_EQ(packet->version, Version::v5);
     EXPECT_TRUE(packet->clean_start);
-    EXPECT_FALSE(packet->is_bridge);
     EXPECT_EQ(packet->keep_alive_s, 3600);
     EXPECT_EQ(packet->client_id, "dev");
     EXPECT_EQ(packet->user_name, "u");
@@ -38,18 +37,6 @@ TEST(DecodeConnect, ReadsEveryFieldOfVersion5) {
     EXPECT_TRUE(packet->will->retain);
     EXPECT_EQ(packet->will->properties.will_delay_interval_s, 5U);
     EXPECT_EQ(packet->will->properties.user_properties.at(0).name, "a");
-}
-
-TEST(DecodeConnect, TellsABridgeOfOldVersions) {
-    const auto v3_1 = decode_connect(hex("0006 'MQIsdp' 83 02 0000 0001 'c'"));
-    ASSERT_TRUE(v3_1.ok());
-    EXPECT_EQ(v3_1->version, Version::v3_1);
-    EXPECT_TRUE(v3_1->is_bridge);
-    const auto v3_1_1 = decode_connect(hex("0004 'MQTT' 84 00 0000 0001 'c'"));
-    ASSERT_TRUE(v3_1_1.ok());
-    EXPECT_EQ(v3_1_1->version, Version::v3_1_1);
-    EXPECT_TRUE(v3_1_1->is_bridge);
-    EXPECT_FALSE(v3_1_1->clean_start);
 }
 
 TEST(DecodeConnect, TakesEmptyClientIdentifiersOfVersion5_MQTT_3_1_3_6) {

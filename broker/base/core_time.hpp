@@ -1,0 +1,17 @@
+#pragma once
+/// How the threads of the broker share the time of few cores. Each call is a wish of the calling thread to
+/// the kernel, needs no privilege and holds until the thread ends; a kernel that refuses (a sandbox may)
+/// leaves things as they are, which is slower for some and wrong for nobody.
+namespace sluice::core_time {
+
+/// For threads that work for microseconds at a time and that somebody waits for: when such a thread wakes up
+/// it takes the core from one that computes, also in the middle of that one's slice. It gets no larger share
+/// of the time than others. From Linux 6.12; older kernels do not need it, or have no such thing (6.6
+/// to 6.11).
+void run_promptly();
+
+/// For threads that compute for milliseconds: others go first. Where all cores are busy it still gets a
+/// quarter of one.
+void give_way();
+
+}  // namespace sluice::core_time
