@@ -72,15 +72,17 @@ cmd_fuzz() {
             seconds=${2:?--seconds wants a number}
             shift
             ;;
-        *) names+=("$1") ;;
+        *) names+=("fuzz_${1#fuzz_}") ;;
         esac
         shift
     done
+    # Before the build, which takes minutes.
+    for result in "${names[@]}"; do
+        [ -f "tests/fuzz/$result.cpp" ] ||
+            die "no fuzzer '$result'; there are: $(cd tests/fuzz && printf '%s ' fuzz_*.cpp | sed 's/\.cpp//g')"
+    done
     cmd_setup build test
     fuzz_build || die "the build of the fuzzers failed"
-    for result in "${names[@]}"; do
-        [ -x "build/asan/fuzz/$result" ] || die "no fuzzer '$result'; there are: $(fuzz_names | tr '\n' ' ')"
-    done
     fuzz_all "$seconds" "${names[@]}"
     for result in "${FUZZ_RESULTS[@]}"; do [[ $result == *" 0" ]] || failed=$((failed + 1)); done
     say "$((${#FUZZ_RESULTS[@]} - failed)) fuzzers passed, $failed failed"
