@@ -12,6 +12,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 
 import brokers
 import scenarios
@@ -23,7 +24,7 @@ def parse():
     parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help="all when none is named: " + " ".join(names))
     parser.add_argument("--rounds", type=int, default=5, help="the brokers in turn; the median is shown (5)")
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of messages (1)")
-    parser.add_argument("--threads", type=int, default=0, help="of sluice (its default: one per core)")
+    parser.add_argument("--threads", type=int, default=0, help="of sluice (its default: one per core but one)")
     parser.add_argument("--sluiced", default="build/release/bin/sluiced", help="the program to measure")
     parser.add_argument("--load", default="build/release/bin/bench_load", help="the load generator")
     parser.add_argument("--certificates", default="build/certs", help="folder with server.crt and server.key")
@@ -37,7 +38,8 @@ def parse():
 
 
 def run(options):
-    """{broker: {row: [values]}}"""
+    """({broker: {row: [values]}}, {scenario and broker: why it was left out})"""
+    left_out = {}
     setup = brokers.Setup(options.sluiced, options.certificates, options.threads)
     found = {"sluice": {}, "mosquitto": {}}
     for number in range(1, options.rounds + 1):
@@ -46,9 +48,14 @@ def run(options):
                 continue
             print(f"round {number} of {options.rounds}: {name}", file=sys.stderr, flush=True)
             for broker, rows in found.items():
-                for row, value in scenario(scenarios.Bench(broker, setup, options.load, options.scale)).items():
+                try:
+                    values = scenario(scenarios.Bench(broker, setup, options.load, options.scale))
+                except scenarios.LeftOut as why:
+                    left_out[f"{name} with {broker}"] = str(why)
+                    continue
+                for row, value in values.items():
                     rows.setdefault(row, []).append(value)
-    return found
+    return found, left_out
 
 
 def number(value):
@@ -58,9 +65,11 @@ def number(value):
 def table(found):
     lines = ["| | Sluice | Mosquitto | ratio |", "|---|---:|---:|---:|"]
     for row, values in found["sluice"].items():
-        mine, other = statistics.median(values), statistics.median(found["mosquitto"][row])
+        mine = statistics.median(values)
+        others = found["mosquitto"].get(row)
+        other = statistics.median(others) if others else 0
         ratio = f"{mine / other:.2f}" if other > 0 and mine > 0 else "-"
-        lines.append(f"| {row} | {number(mine)} | {number(other)} | {ratio} |")
+        lines.append(f"| {row} | {number(mine)} | {number(other) if others else '-'} | {ratio} |")
     return "\n".join(lines) + "\n"
 
 
@@ -72,18 +81,22 @@ def versions(options):
 
 def main():
     options = parse()
+    start = time.monotonic()
     try:
-        found = run(options)
+        found, left_out = run(options)
     except (RuntimeError, OSError, scenarios.Wrong) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     text = table(found)
-    print(text + "\nMedians; ratio: Sluice / Mosquitto, less is better except for rates.")
+    print(text + "\nMedians; ratio: Sluice / Mosquitto, less is better except for rates. "
+          f"Rounds: {options.rounds}, in {(time.monotonic() - start) / 60:.1f} minutes.")
+    for what, why in left_out.items():
+        print(f"left out: {what}: {why}")
     if options.markdown:
         options.markdown.write_text(text)
     if options.json:
         about = {"versions": versions(options), "rounds": options.rounds, "machine": platform.machine(),
-                 "kernel": platform.release(), "sluice": found["sluice"], "mosquitto": found["mosquitto"]}
+                 "kernel": platform.release(), "left_out": left_out, "sluice": found["sluice"], "mosquitto": found["mosquitto"]}
         options.json.write_text(json.dumps(about, indent=1) + "\n")
     return 0
 

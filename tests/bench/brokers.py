@@ -57,7 +57,8 @@ class Setup:
 class Broker:
     """A process with its own folder; use it in a with statement."""
 
-    def __init__(self, name, setup):
+    def __init__(self, name, setup, more=""):
+        """`more`: further lines of its configuration."""
         self.name, self.port, self.tls_port = name, free_port(), free_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-bench-"))
         (self.folder / "data").mkdir()
@@ -66,7 +67,7 @@ class Broker:
             folder=self.folder, port=self.port, tls_port=self.tls_port,
             certificates=pathlib.Path(setup.certificates).resolve(),
             threads=f"threads = {setup.threads}" if setup.threads else "",
-            user="root" if os.getuid() == 0 else os.environ.get("USER", "nobody")))
+            user="root" if os.getuid() == 0 else os.environ.get("USER", "nobody")) + more)
         self.command = [setup.sluiced, "--config", str(file)] if name == "sluice" else [find_mosquitto(), "-c", str(file)]
 
     def __enter__(self):
@@ -107,6 +108,19 @@ class Broker:
     def rss_bytes(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) * 1024
+
+
+    def settled_rss_bytes(self, seconds=30):
+        """When it has come to rest: what is freed, or parked, a moment later is not in it."""
+        looks = []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            looks.append(self.rss_bytes())
+            last = looks[-10:]
+            if len(last) == 10 and max(last) - min(last) <= 32 * 1024:
+                return last[-1]
+            time.sleep(0.1)
+        raise RuntimeError(f"the memory of {self.name} has not come to rest within {seconds} s: {looks[-10:]}")
 
 
 def find_mosquitto():

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 
 
@@ -17,6 +18,10 @@ class Generator:
                 arguments += ["--" + name.replace("_", "-"), str(value)]
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
+
+    def take_spare_time(self):
+        """From now on it runs where nobody else wants to."""
+        os.sched_setscheduler(self.process.pid, os.SCHED_IDLE, os.sched_param(0))
 
     def _line(self):
         line = self.process.stdout.readline()

@@ -54,6 +54,9 @@ Traffic::Traffic(TrafficPlan plan) : plan_(std::move(plan)) {
     if (plan_.topology == "pairs") plan_.subscribers = plan_.publishers;
     if (plan_.topology == "fan-in") plan_.subscribers = 1;
     if (plan_.topology == "fan-out") plan_.publishers = 1;
+    if (plan_.topology == "publish") plan_.subscribers = 0;
+    if (plan_.subscribers == 0 && plan_.qos == 0)
+        throw std::runtime_error("nothing tells that a message of QoS 0 has come to nobody");
     if (plan_.tls) tls_ = make_tls_context();
     connect_all();
 }
@@ -259,6 +262,7 @@ void Traffic::on_publisher_packet(Publisher& publisher, const Packet& packet) {
         case puback:
         case pubcomp:
             --publisher.unacknowledged;
+            if (plan_.subscribers == 0) ++publisher.delivered, ++result_.deliveries;
             if (plan_.rate == 0) fill_window(publisher);
             break;
         default:

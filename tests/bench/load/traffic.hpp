@@ -16,7 +16,8 @@ namespace bench {
 struct TrafficPlan {
     std::uint16_t port = 0;
     bool tls = false;
-    std::string topology = "pairs";  ///< pairs, fan-in (all to one), fan-out (one to all)
+    std::string topology = "pairs";  ///< pairs, fan-in (all to one), fan-out (one to all), publish (to nobody
+                                     ///< here: an acknowledgement counts as the delivery)
     std::uint32_t publishers = 1;
     std::uint32_t subscribers = 1;
     std::uint8_t qos = 0;
