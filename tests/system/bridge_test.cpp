@@ -43,6 +43,7 @@ class Bridge : public ::testing::TestWithParam<std::string> {
         return fmt::format(R"(
 [broker]
 data_dir = "{}/data"
+threads = 2
 [[listener]]
 address = "127.0.0.1"
 port = 0

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/support/sluiced_process.hpp"
 #include "tests/system/mosquitto.hpp"
@@ -20,9 +21,9 @@ class Foreign : public ::testing::Test {
   protected:
     void SetUp() override {
         const std::string door = "[[listener]]\naddress = \"127.0.0.1\"\nport = 0\nanonymous = true\n";
-        ASSERT_TRUE(
-            broker_.start(fmt::format("[broker]\ndata_dir = \"{}/data\"\n{}{}transport = \"websocket\"\n",
-                                      folder_.path().string(), door, door)))
+        ASSERT_TRUE(broker_.start(
+            fmt::format("[broker]\ndata_dir = \"{}/data\"\nthreads = 2\n{}{}transport = \"websocket\"\n",
+                        folder_.path().string(), door, door)))
             << broker_.log();
     }
     void expect_ok(const Words& command) {
@@ -75,6 +76,29 @@ TEST_F(Foreign, mosquitto_request_and_response) {
                      .out;
     }
     EXPECT_EQ(answer, "yes\n");
+}
+
+/// It first asks by a protocol level of its own to be treated as a bridge; told no, it must come again as
+/// anybody.
+TEST_F(Foreign, mosquitto_bridge) {
+    const std::string socket = folder_.path() / "mosquitto.sock", file = folder_.path() / "mosquitto.conf";
+    std::ofstream(file) << fmt::format(
+        "user root\nlistener 0 {}\nallow_anonymous true\npersistence false\nconnection b\naddress "
+        "127.0.0.1:{}\n"
+        "topic up/# out 1\nnotifications false\nrestart_timeout 1\n",
+        socket, broker_.port(tcp));
+    MosquittoSub upstream(Words{"-p", std::to_string(broker_.port(tcp)), "-t", "up/#", "-q", "1"});
+    ASSERT_TRUE(upstream.subscribed());
+    ChildProcess mosquitto(Words{"sh", "-c", "PATH=$PATH:/usr/sbin; exec mosquitto -c \"$0\" 2>&1", file});
+    // Queued there until the bridge is up, once the socket answers. As root it would else become another
+    // user.
+    const auto deadline = std::chrono::steady_clock::now() + patience / 4;
+    while (mosquitto_pub({"--unix", socket, "-t", "up/t", "-m", "through", "-q", "1"}).exit_code != 0 &&
+           std::chrono::steady_clock::now() < deadline) {
+    }
+    EXPECT_EQ(upstream.next(patience / 2), "up/t through");
+    EXPECT_TRUE(broker_.wait_for_log("protocol version")) << broker_.log();
+    mosquitto.send_signal(SIGTERM);
 }
 
 /// Paho C, the synchronous client, both versions.

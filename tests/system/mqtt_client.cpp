@@ -16,7 +16,6 @@ namespace sluice::test {
 
 using wire::PacketType;
 using wire::QoS;
-using wire::Version;
 using Steady = std::chrono::steady_clock;
 
 std::optional<Incoming> MqttClient::connect(std::uint16_t port, const Session& session) {
@@ -34,7 +33,9 @@ std::optional<Incoming> MqttClient::connect(std::uint16_t port, const Session& s
     }
     const int on = 1;
     ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    version_ = session.version;
     wire::Connect connect;
+    connect.version = version_;
     connect.client_id = session.client_id;
     connect.clean_start = session.clean_start;
     connect.properties.session_expiry_interval_s = session.expiry_s;
@@ -54,7 +55,7 @@ void MqttClient::close() {
 
 void MqttClient::disconnect() {
     ByteBuffer out;
-    wire::encode_disconnect(out, Version::v5, {});
+    wire::encode_disconnect(out, version_, {});
     send(out);
     close();
 }
@@ -69,13 +70,19 @@ void MqttClient::publish(const std::string& topic, const std::string& payload, Q
     packet.retain = retain;
     packet.dup = dup;
     packet.packet_id = id;
-    wire::encode_publish(out, Version::v5, packet);
+    wire::encode_publish(out, version_, packet);
     send(out);
 }
 
 void MqttClient::ack(PacketType type, wire::PacketId id) {
     ByteBuffer out;
-    wire::encode_ack(out, Version::v5, type, {.packet_id = id, .properties = {}});
+    wire::encode_ack(out, version_, type, {.packet_id = id, .properties = {}});
+    send(out);
+}
+
+void MqttClient::ping() {
+    ByteBuffer out;
+    wire::encode_pingreq(out);
     send(out);
 }
 
@@ -84,7 +91,7 @@ bool MqttClient::subscribe(const std::string& filter, QoS qos) {
     packet.packet_id = 1;
     packet.entries.push_back({.filter = filter, .qos = qos});
     ByteBuffer out;
-    wire::encode_subscribe(out, Version::v5, packet);
+    wire::encode_subscribe(out, version_, packet);
     send(out);
     const auto deadline = Steady::now() + patience;
     std::deque<Incoming> others;
@@ -157,7 +164,7 @@ bool MqttClient::take(const wire::Frame& frame) {
     Incoming packet{.type = frame.type, .topic = {}, .payload = {}};
     if (frame.type == PacketType::publish) {
         ByteBuffer scratch;
-        const auto publish = wire::decode_publish(Version::v5, frame.flags, frame.body, scratch);
+        const auto publish = wire::decode_publish(version_, frame.flags, frame.body, scratch);
         if (!publish) return false;
         packet.packet_id = publish->packet_id;
         packet.topic = publish->topic;
@@ -166,17 +173,17 @@ bool MqttClient::take(const wire::Frame& frame) {
         packet.retain = publish->retain;
         packet.dup = publish->dup;
     } else if (frame.type == PacketType::connack) {
-        const auto connack = wire::decode_connack(Version::v5, frame.body);
+        const auto connack = wire::decode_connack(version_, frame.body);
         if (!connack) return false;
         packet.code = connack->code;
         packet.session_present = connack->session_present;
     } else if (frame.type == PacketType::suback) {
-        const auto suback = wire::decode_suback(Version::v5, frame.body);
+        const auto suback = wire::decode_suback(version_, frame.body);
         if (!suback) return false;
         packet.packet_id = suback->packet_id;
         packet.code = suback->codes.front();
     } else if (frame.type >= PacketType::puback && frame.type <= PacketType::pubcomp) {
-        const auto ack = wire::decode_ack(Version::v5, frame.type, frame.body);
+        const auto ack = wire::decode_ack(version_, frame.type, frame.body);
         if (!ack) return false;
         packet.packet_id = ack->packet_id;
         packet.code = ack->code;

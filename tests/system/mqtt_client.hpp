@@ -1,6 +1,6 @@
 #pragma once
 /// MqttClient: a client whose every packet the test decides about: which ids, what is sent again and when.
-/// Blocking, one thread, no hidden retries. MQTT 5.
+/// Blocking, one thread, no hidden retries.
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -40,6 +40,7 @@ class MqttClient {
         bool clean_start = true;
         std::uint32_t expiry_s = 0;
         std::uint16_t receive_maximum = 65535;
+        wire::Version version = wire::Version::v5;
     };
     /// TCP to loopback, CONNECT, CONNACK: the CONNACK, or nothing when there was none.
     std::optional<Incoming> connect(std::uint16_t port, const Session& session);
@@ -51,6 +52,7 @@ class MqttClient {
     void publish(const std::string& topic, const std::string& payload, wire::QoS qos, wire::PacketId id,
                  bool retain = false, bool dup = false);
     void ack(wire::PacketType type, wire::PacketId id);
+    void ping();
     /// SUBSCRIBE and its SUBACK; false when it was refused or lost.
     bool subscribe(const std::string& filter, wire::QoS qos);
 
@@ -65,6 +67,7 @@ class MqttClient {
     bool take(const wire::Frame& frame);
 
     int socket_ = -1;
+    wire::Version version_ = wire::Version::v5;
     wire::FrameReader frames_{1 << 20};
     std::deque<Incoming> arrived_;
 };

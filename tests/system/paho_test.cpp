@@ -15,11 +15,11 @@ constexpr auto patience = std::chrono::seconds(20);
 class Paho : public ::testing::TestWithParam<int> {
   protected:
     void SetUp() override {
-        ASSERT_TRUE(
-            broker_.start(fmt::format("[broker]\ndata_dir = \"{}/data\"\n[[listener]]\naddress = "
-                                      "\"127.0.0.1\"\nport = 0\nanonymous = true\n[limits]\n"
-                                      "receive_maximum = 1000\n",
-                                      folder_.path().string())))
+        ASSERT_TRUE(broker_.start(
+            fmt::format("[broker]\ndata_dir = \"{}/data\"\nthreads = 2\n[[listener]]\naddress = "
+                        "\"127.0.0.1\"\nport = 0\nanonymous = true\n[limits]\n"
+                        "receive_maximum = 1000\n",
+                        folder_.path().string())))
             << broker_.log();
     }
 

@@ -76,7 +76,7 @@ TEST_F(SlowReader, delays_nobody_and_costs_what_the_limits_say) {
     });
     publish_all(received);
     reader.join();
-    EXPECT_EQ(received, message_count);
+    EXPECT_EQ(received, message_count) << broker_.log();
     // A queue of 4 MiB, a buffer of 1 MiB, the same again for what the allocator and the structures around
     // them take, and what a busy broker needs anyway.
     EXPECT_LT(memory_of(broker_.pid(), "VmHWM"), before + 20 * mib) << "from " << before;
