@@ -22,12 +22,17 @@ void Session::attach(std::uint16_t send_quota_max, Now now, Effects& effects, Re
     send_quota_max_ = std::max<std::uint16_t>(send_quota_max, 1);
     announced_max_ = announced_at_first();
     starved_ = false;
+    held_ = 0;
+    for (std::size_t i = 0; i < inflight_.size(); ++i) {
+        inflight_[i].held = inflight_[i].state != State::done;
+        held_ += inflight_[i].state == State::published ? 1U : 0U;
+    }
     if (!all_inflight_loaded()) {
         resend_after_load_ = true;
         effects.load_wanted = !loading_;
         return;
     }
-    resend_inflight(effects);
+    repeat_inflight(effects);
     send_waiting(now, effects);
 }
 
@@ -85,37 +90,25 @@ std::vector<std::size_t> Session::inflight_as_sent() const {
     return live;
 }
 
-void Session::resend_inflight(Effects& effects) {
+void Session::repeat_inflight(Effects& effects) {
     // Same order and same packet ids as the first time: PUBLISHes as they were sent [MQTT-4.4.0-1,
     // MQTT-4.6.0-1], PUBRELs as their PUBRECs came [MQTT-4.6.0-4].
     // They may be more than the Receive Maximum: it became smaller, or some were not sent before a crash. A
-    // PUBLISH counts until its PUBCOMP [MQTT-3.3.4-9].
-    const std::vector<std::size_t> live = inflight_as_sent();
-    auto sent = static_cast<std::size_t>(std::count_if(
-        live.begin(), live.end(), [this](std::size_t i) { return inflight_[i].state == State::released; }));
-    held_ = 0;
-    for (const std::size_t i : live) {
-        Inflight& inflight = inflight_[i];
-        inflight.held = inflight.state == State::published && sent >= send_quota_max_;
-        if (inflight.held) {
-            ++held_;
-        } else if (inflight.state == State::published) {
-            ++sent;
-            send_publish(inflight, Known::repeated, effects);
-        } else {
-            effects.sends.push_back(
-                {.kind = Send::Kind::pubrel, .after_commit = false, .packet_id = inflight.packet_id()});
-        }
-    }
-}
-
-void Session::resend_held(Effects& effects) {
-    if (held_ == 0 || inflight_live_ - held_ >= send_quota_max_) return;
+    // PUBLISH counts until its PUBCOMP [MQTT-3.3.4-9]. And what was left to the store comes back by and by.
+    bool all_before_are_here = true;
     for (const std::size_t i : inflight_as_sent()) {
-        if (held_ == 0 || inflight_live_ - held_ >= send_quota_max_) return;
-        if (!inflight_[i].held) continue;
-        unhold(inflight_[i]);
-        send_publish(inflight_[i], Known::repeated, effects);
+        Inflight& inflight = inflight_[i];
+        if (inflight.state == State::released) {
+            if (std::exchange(inflight.held, false)) {
+                effects.sends.push_back(
+                    {.kind = Send::Kind::pubrel, .after_commit = false, .packet_id = inflight.packet_id()});
+            }
+            continue;
+        }
+        all_before_are_here &= static_cast<bool>(inflight.entry.message);
+        if (!inflight.held || !all_before_are_here || !has_quota_for_held()) continue;
+        unhold(inflight);
+        send_publish(inflight, Known::repeated, effects);
     }
 }
 
@@ -205,25 +198,32 @@ void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now
         behind_messages_ = behind_bytes_ = 0;
     }
     if (resend_after_load_) {
-        if (!all_inflight_loaded() && behind_messages_ > 0) {
+        const bool more = !all_inflight_loaded() && behind_messages_ > 0;
+        if (!more) give_up_unloaded();
+        // Not when it is whole: it may be more than there is memory for, and what is acknowledged makes room.
+        if (attached_) repeat_inflight(effects);
+        if (more) {
             effects.load_wanted = true;
             return;
         }
-        for (std::size_t i = 0; i < inflight_.size(); ++i) {
-            Inflight& inflight = inflight_[i];
-            if (inflight.state == State::published && !inflight.entry.message) {
-                inflight.state = State::done;
-                --inflight_live_;
-            }
-        }
-        remove_done();
-        inflight_unloaded_bytes_ = inflight_unloaded_ = 0;
-        resend_after_load_ = false;
-        if (attached_) resend_inflight(effects);
     }
     send_waiting(now, effects);
     // Those that leave with their record make room then.
     if (!waits_for_record()) trim(effects);
+}
+
+/// All that was in flight and can be read is here.
+void Session::give_up_unloaded() {
+    for (std::size_t i = 0; i < inflight_.size(); ++i) {
+        Inflight& inflight = inflight_[i];
+        if (inflight.state != State::published || inflight.entry.message) continue;
+        unhold(inflight);
+        inflight.state = State::done;
+        --inflight_live_;
+    }
+    remove_done();
+    inflight_unloaded_bytes_ = inflight_unloaded_ = 0;
+    resend_after_load_ = false;
 }
 
 std::uint64_t Session::next_sequence() const {
@@ -319,8 +319,8 @@ Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now no
         finish(*inflight, now, effects);
         return {};
     }
+    unhold(*inflight);
     if (inflight->state == State::published) {
-        unhold(*inflight);
         // The receiver has it: the message may go, only the id is kept until PUBCOMP [MQTT-4.3.3-4].
         settle(inflight->entry.row, effects);
         inflight_bytes_ -= bytes_of(inflight->entry);

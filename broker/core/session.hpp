@@ -181,7 +181,7 @@ class Session {
         /// they are repeated in that order.
         std::uint64_t sent = 0;
         State state = State::published;
-        bool held = false;  ///< to be repeated, but the far end's quota is used up
+        bool held = false;  ///< not yet repeated: the far end's quota is used up, or it is in the store
 
         wire::PacketId packet_id() const { return packet_id_of(sequence); }
     };
@@ -208,12 +208,14 @@ class Session {
     std::uint16_t announced_at_most(std::size_t wanted) const;
     std::uint16_t announced_at_first() const;
     QueueEntry take_first();
-    void resend_inflight(Effects& effects);
-    void resend_held(Effects& effects);
+    void repeat_inflight(Effects& effects);
+    bool has_quota_for_held() const { return inflight_live_ - held_ < send_quota_max_; }
+    /// Until the last answer. Else those held wait for the store, and there is nothing to be looked for.
+    bool quota_was_used_up() const { return inflight_live_ - held_ + 1 == send_quota_max_; }
+    void give_up_unloaded();
     std::vector<std::size_t> inflight_as_sent() const;
     void unhold(Inflight& inflight) {
-        held_ -= inflight.held ? 1U : 0U;
-        inflight.held = false;
+        if (std::exchange(inflight.held, false) && inflight.state == State::published) --held_;
     }
     bool drop_if_stale(const QueueEntry& entry, Now now, Effects& effects);
     bool make_room(std::size_t body_bytes, MemoryRoom room, Effects& effects);
@@ -250,13 +252,13 @@ class Session {
     Repeats repeats_ = Repeats::told;
     bool starved_ = false;  ///< the far end took all that was announced before the record of more came
     bool loading_ = false;
-    bool resend_after_load_ = false;  ///< attached, and messages in flight are still in the store
+    bool resend_after_load_ = false;  ///< attached, and some messages in flight are still in the store
     std::uint16_t send_quota_max_ = 1;
     std::uint64_t last_sequence_ = 65534;  ///< so that the first id is 1
     std::uint64_t last_sent_ = 0;
     Ring<Inflight> inflight_;  ///< sorted by sequence; done ones leave from the front
     std::uint32_t inflight_live_ = 0;
-    std::uint32_t held_ = 0;  ///< of them, those not yet repeated
+    std::uint32_t held_ = 0;  ///< of them, the PUBLISHes not yet repeated
     std::uint32_t inflight_unloaded_ =
         0;  ///< after a restart or spill(): in flight, but counted in behind_messages_
     bool oldest_asked_ = false;

@@ -51,7 +51,7 @@ void Session::announce(Effects& effects) {
 }
 
 void Session::send_waiting(Now now, Effects& effects) {
-    if (attached_ && !resend_after_load_) resend_held(effects);
+    if (attached_ && held_ > 0 && quota_was_used_up()) repeat_inflight(effects);
     while (attached_ && !resend_after_load_ && !queue_.empty() && inflight_live_ < send_quota_max_) {
         if (drop_if_stale(queue_.front(), now, effects)) {
             effects.progress_changed |= announced_ > 0;

@@ -85,6 +85,43 @@ TEST_F(SessionTest, WhoGoesBeforeAllIsReadBackLeavesNothingInMemory) {
     EXPECT_EQ(take(), (Texts{large + "0:1d", large + "1:2d", large + "2:3d"}));
 }
 
+// What was in flight may be more than there is memory for: it is repeated as it comes, and acknowledged it makes
+// room for the rest.
+TEST_F(SessionTest, WhatWasInFlightIsRepeatedAWindowAtATime_MQTT_4_6_0_1) {
+    const std::string large(3000, 'x');
+    Session session(7, {});
+    session.attach(10, at(0), effects_);
+    for (int i = 0; i < 4; ++i) offer(session, large + std::to_string(i), QoS::exactly_once);
+    offer(session, "last");
+    (void)session.on_pubrec(2, ReasonCode::success, at(0), effects_);
+    session.detach();
+    session.spill();
+    take();
+    session.attach(2, at(0), effects_);
+    ASSERT_TRUE(effects_.load_wanted);
+    EXPECT_TRUE(take().empty());
+    session.load_posted();
+    session.on_loaded({disk_[0]}, false, at(0), effects_);
+    EXPECT_TRUE(effects_.load_wanted) << "there is more";
+    EXPECT_EQ(take(), (Texts{large + "0:1d", "rel:2"})) << "which are two, and may be";
+    session.load_posted();
+    session.on_loaded({disk_[2]}, false, at(0), effects_);
+    EXPECT_TRUE(take().empty());
+    ASSERT_TRUE(session.on_pubcomp(2, at(0), effects_).ok());
+    EXPECT_EQ(take(), (Texts{large + "2:3d"}));
+    session.load_posted();
+    session.on_loaded({disk_[3], disk_[4]}, true, at(0), effects_);
+    EXPECT_TRUE(take().empty());
+    for (const auto id : std::initializer_list<wire::PacketId>{1, 3})
+        (void)session.on_pubrec(id, ReasonCode::success, at(0), effects_);
+    EXPECT_EQ(take(), (Texts{"rel:1", "rel:3"}));
+    ASSERT_TRUE(session.on_pubcomp(1, at(0), effects_).ok());
+    EXPECT_EQ(take(), (Texts{large + "3:4d"}));
+    ASSERT_TRUE(session.on_pubcomp(3, at(0), effects_).ok());
+    EXPECT_EQ(take(), (Texts{"last:5d"}));
+    EXPECT_EQ(session.backlog_messages(), 2U);
+}
+
 // But for what has a packet id already.
 TEST_F(SessionTest, APresentClientsQueueIsSpilledToo) {
     constexpr std::size_t messages = 60;
