@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "core/exchange.hpp"
 #include "core/message.hpp"
 #include "core/share.hpp"
 #include "core/subscription.hpp"
@@ -148,6 +149,8 @@ struct QueueEntry {
     bool retain = false;
     std::vector<std::uint32_t> subscription_identifiers;
     Share share;  ///< the shared subscription that this copy came by; empty: an ordinary one
+    /// Of a QoS 2 copy for a member whose session is on no disk.
+    ExchangePtr exchange{};
 };
 
 /// A message in the store, without its body.

@@ -33,4 +33,12 @@ struct Leaving {
     bool exhausted = true;               ///< nothing is behind any more
 };
 
+/// All that is to be handed on.
+struct Handovers {
+    std::unordered_map<core::SessionKey, Leaving> leaving;
+    std::vector<core::SessionKey> loads;  ///< whose next window is to be asked for
+    /// Left by sessions on no disk, until their publishers' exchanges are recorded.
+    std::vector<core::QueueEntry> early;
+};
+
 }  // namespace sluice::shard

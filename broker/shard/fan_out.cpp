@@ -176,6 +176,8 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
     if (durable) {
         entry.row = row;
         target = {s.session->key(), entry.qos, entry.retain, identifiers, share};
+    } else if (share && entry.qos == QoS::exactly_once && passage.origin && !passage.origin->acknowledged) {
+        entry.exchange = passage.origin->exchange;
     }
 
     core::Effects& effects = begin_step();

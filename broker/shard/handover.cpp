@@ -3,6 +3,8 @@
 // handed on a window at a time; until the last of it is with somebody else, the store keeps the session under
 // no client id, so that a restart goes on with it.
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "shard/shard.hpp"
 
@@ -10,6 +12,12 @@ namespace sluice::shard {
 
 using core::SessionKey;
 using core::SubscriberId;
+
+namespace {
+
+constexpr Millis early_handover_interval{20};
+
+}  // namespace
 
 void Shard::end_queue(SubscriberId id) {
     Slot& s = slots_[id];
@@ -20,15 +28,15 @@ void Shard::end_queue(SubscriberId id) {
     core::Session::Leftovers left;
     if (!groups_.empty()) left = s.session->give_up();  // else nobody could take any
     if (key == 0) {
-        for (core::QueueEntry& entry : left.to_others) hand_on(0, entry);
-        return;
+        std::move(left.to_others.begin(), left.to_others.end(), std::back_inserter(handovers_.early));
+        return hand_on_early();
     }
     by_key_.erase(key);
     if (left.to_others.empty() && !left.behind) {
         batch_.emplace_back(core::RemoveSession{key});
         return;
     }
-    Leaving& leaving = leaving_[key];
+    Leaving& leaving = handovers_.leaving[key];
     leaving.after = s.session->load_after();
     leaving.in_flight = std::move(left.in_flight_behind);
     std::sort(leaving.in_flight.begin(), leaving.in_flight.end());
@@ -46,6 +54,25 @@ void Shard::end_queue(SubscriberId id) {
         batch_.emplace_back(s.session->progress());  // tells what QoS 2 must not go to others after a restart
     }
     go_on_leaving(key);
+}
+
+/// The other member may have a disk, and killed in between we would know its copy and not yet the publisher's
+/// packet id: the repetition would be taken for another message. Until the id is recorded the publisher has
+/// no acknowledgement, so a copy that waits is not missed.
+void Shard::hand_on_early() {
+    const bool at_the_end = static_cast<bool>(closed_);
+    for (core::QueueEntry& entry : std::exchange(handovers_.early, {})) {
+        if (entry.exchange && !entry.exchange->recorded() && !at_the_end) {
+            handovers_.early.push_back(std::move(entry));
+        } else {
+            hand_on(0, entry);
+        }
+    }
+    if (handovers_.early.empty()) return;
+    handover_timer_.expires_after(early_handover_interval);
+    handover_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) hand_on_early();
+    });
 }
 
 void Shard::hand_on(SessionKey from, core::QueueEntry& entry) {
@@ -69,7 +96,7 @@ void Shard::hand_on(SessionKey from, core::QueueEntry& entry) {
     // It stays with the ended session until the other shard's part is durable.
     const std::uint64_t cookie = ++errand_counter_;
     errands_.emplace(cookie, HandedRow{from, entry.row});
-    ++leaving_[from].waits;
+    ++handovers_.leaving[from].waits;
     const TicketId ticket = tickets_.open(*this, cookie);
     origin->publisher = from;
     origin->handed_row = entry.row;
@@ -79,33 +106,33 @@ void Shard::hand_on(SessionKey from, core::QueueEntry& entry) {
 
 void Shard::on_handed_on(SessionKey from, core::RowId row) {
     batch_.emplace_back(core::SettleMessage{from, row});
-    --leaving_[from].waits;
+    --handovers_.leaving[from].waits;
     go_on_leaving(from);
 }
 
 void Shard::go_on_leaving(SessionKey key) {
-    const Leaving& leaving = leaving_[key];
+    const Leaving& leaving = handovers_.leaving[key];
     if (leaving.waits > 0) return;
     if (!leaving.exhausted) {
-        leaving_loads_.push_back(key);
+        handovers_.loads.push_back(key);
         return;
     }
     batch_.emplace_back(core::RemoveSession{key});
-    leaving_.erase(key);
+    handovers_.leaving.erase(key);
 }
 
 void Shard::post_leaving_loads() {
     const core::QueueBounds& window = client_bounds_->values;
-    for (const SessionKey key : leaving_loads_) {
-        parts_.store->post_load_queue(index_, key, leaving_[key].after, window.window_messages,
+    for (const SessionKey key : handovers_.loads) {
+        parts_.store->post_load_queue(index_, key, handovers_.leaving[key].after, window.window_messages,
                                       window.window_bytes);
     }
-    leaving_loads_.clear();
+    handovers_.loads.clear();
 }
 
 void Shard::on_leaving_loaded(mail::QueueLoaded& letter) {
-    const auto found = leaving_.find(letter.session);
-    if (found == leaving_.end()) return;
+    const auto found = handovers_.leaving.find(letter.session);
+    if (found == handovers_.leaving.end()) return;
     Leaving& leaving = found->second;
     if (leaving.foreign_loads > 0) {
         --leaving.foreign_loads;
@@ -125,12 +152,12 @@ void Shard::on_leaving_loaded(mail::QueueLoaded& letter) {
 
 void Shard::restore_leaving(const store::RecoveredSession& recovered) {
     const SessionKey key = recovered.record.key;
-    Leaving& leaving = leaving_[key];
+    Leaving& leaving = handovers_.leaving[key];
     leaving.exhausted = false;
     for (const core::InflightRecord& record : recovered.progress.outbound)
         if (record.row != 0) leaving.in_flight.push_back(record.row);
     std::sort(leaving.in_flight.begin(), leaving.in_flight.end());
-    leaving_loads_.push_back(key);
+    handovers_.loads.push_back(key);
     post_leaving_loads();
 }
 

@@ -4,6 +4,7 @@
 // After a restart the notes tell who is left out when the client repeats the message; with the record, or the
 // end of the id, they go.
 #include <algorithm>
+#include <utility>
 
 #include "base/hash.hpp"
 #include "shard/connection.hpp"
@@ -28,11 +29,19 @@ std::uint32_t content_of(const core::Message& message) {
     return store::crc32c_of(stable_hash(message.topic()), message.payload());
 }
 
+Origin* new_origin(core::SessionKey publisher, PacketId packet_id, const core::Message& message) {
+    auto* origin = new Origin;
+    origin->publisher = publisher;
+    origin->packet_id = packet_id;
+    origin->content = content_of(message);
+    return origin;
+}
+
 /// Among the groups of a note: the message has been retained. A newer one may have taken its place.
 constexpr std::string_view retained_mark = "$retained";
 
 void drop_if_empty(std::unique_ptr<HalfReceived>& half) {
-    if (half && half->open.empty() && half->arrived.empty()) half.reset();
+    if (half && half->open.empty() && half->arrived.empty() && half->exchanges.empty()) half.reset();
 }
 
 }  // namespace
@@ -118,25 +127,40 @@ bool Shard::has_arrivals(SubscriberId id, PacketId packet_id) const {
 }
 
 OriginPtr Shard::origin_of(SubscriberId id, PacketId packet_id, const core::Message& message, bool dup) {
-    const Slot& s = slots_[id];
+    Slot& s = slots_[id];
     const bool arrivals = has_arrivals(id, packet_id);
     if (!s.session->durable() || (is_only_shard() && !arrivals)) return {};
+    Origin* const origin = new_origin(s.session->key(), packet_id, message);
+    OriginPtr owner(origin);
     if (arrivals) {
         const OriginPtr& before = s.half_received->arrived.at(packet_id);
-        if (dup && before->content == content_of(message)) return before;
-        // The client has given up what it sent under this id before; this is another message.
-        forget_arrivals(id, packet_id);
-        if (is_only_shard()) return {};
+        if (dup && before->content == origin->content) {
+            origin->sessions = before->sessions;
+            origin->groups = before->groups;
+        } else {
+            // The client has given up what it sent under this id before; this is another message.
+            forget_arrivals(id, packet_id);
+            if (is_only_shard()) return {};
+        }
     }
-    return make_origin(s.session->key(), packet_id, message);
+    if (groups_.empty()) return owner;
+    origin->exchange = core::ExchangePtr(new core::Exchange);
+    if (!s.half_received) s.half_received = std::make_unique<HalfReceived>();
+    s.half_received->exchanges.insert_or_assign(packet_id, origin->exchange);
+    return owner;
+}
+
+void HalfReceived::end_exchange(PacketId packet_id, std::vector<core::ExchangePtr>& over) {
+    auto ended = exchanges.extract(packet_id);
+    if (!ended.empty()) over.push_back(std::move(ended.mapped()));
+}
+
+void HalfReceived::end_exchanges(std::vector<core::ExchangePtr>& over) {
+    for (auto& [packet_id, exchange] : std::exchange(exchanges, {})) over.push_back(std::move(exchange));
 }
 
 OriginPtr make_origin(core::SessionKey publisher, PacketId packet_id, const core::Message& message) {
-    auto* origin = new Origin;
-    origin->publisher = publisher;
-    origin->packet_id = packet_id;
-    origin->content = content_of(message);
-    return OriginPtr(origin);
+    return OriginPtr(new_origin(publisher, packet_id, message));
 }
 
 void Shard::forget_arrivals(SubscriberId id, PacketId packet_id) {
@@ -145,6 +169,7 @@ void Shard::forget_arrivals(SubscriberId id, PacketId packet_id) {
     if (!s.session->durable() || (is_only_shard() && !has_arrivals(id, packet_id))) return;
     batch_.emplace_back(core::ForgetArrivals{s.session->key(), packet_id});
     if (!s.half_received) return;
+    s.half_received->end_exchange(packet_id, exchanges_over_);
     s.half_received->arrived.erase(packet_id);
     drop_if_empty(s.half_received);
 }

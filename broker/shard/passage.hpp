@@ -21,6 +21,7 @@ struct Origin final : RefCounted<Origin> {
     bool acknowledged = false;   ///< its publisher has been told that it was accepted
     core::RowId handed_row = 0;  ///< not 0: where it waited in the queue of `publisher`, which has ended
     std::uint32_t content = 0;   ///< as in core::NoteArrival
+    core::ExchangePtr exchange;  ///< none: nobody waits for its end
     /// Of a repetition after a restart: who has it already, as in core::NoteArrival; sessions sorted.
     std::vector<core::SessionKey> sessions;
     std::vector<core::Share> groups;

@@ -82,6 +82,7 @@ void Shard::discard_session(SubscriberId id) {
         count_subscription(filter, false);
     }
     end_queue(id);
+    if (s.half_received) s.half_received->end_exchanges(exchanges_over_);
     by_client_.erase(s.client_id);
     if (s.client_id.starts_with(bridge_session_prefix)) counters_.bridge_sessions.sub();
     const auto generation = s.generation + 1;
@@ -264,6 +265,7 @@ void Shard::arm_retained_sweep(Millis after) {
 
 void Shard::stop_all() {
     held_takeovers_.clear();
+    hand_on_early();
     // What the sessions that end now leave to others must not wander through all of them.
     for (SubscriberId id = 0; id < slots_.size(); ++id)
         if (slots_[id].session && slots_[id].expiry_interval_s == 0) leave_all_groups(id);

@@ -32,6 +32,7 @@ Shard::Shard(store::ShardIndex index, SharedParts parts)
       timer_(context_),
       lane_timer_(context_),
       retained_timer_(context_),
+      handover_timer_(context_),
       memory_timer_(context_) {}
 
 Shard::~Shard() = default;
@@ -225,8 +226,8 @@ void Shard::open_mail(mail::LookAtMemory&) {
 }
 
 void Shard::open_mail(mail::Close& letter) {
-    stop_all();
     closed_ = std::move(letter.done);
+    stop_all();
 }
 
 void Shard::open_mail(mail::Stop&) {
@@ -264,7 +265,7 @@ void Shard::fire_timers() {
 void Shard::end_turn() {
     if (memory_level() != MemoryWatch::Level::plenty) relieve_memory();
     while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || loads_due_ ||
-           !oldest_asked_.empty() || !leaving_loads_.empty() || !due_answers_.empty()) {
+           !oldest_asked_.empty() || !handovers_.loads.empty() || !due_answers_.empty()) {
         // An answer or a flush may find a client gone, which publishes its will: that belongs into the next
         // round, not to nobody.
         give_due_answers();
@@ -322,6 +323,7 @@ void Shard::post_ledger() {
         parts_.store->post_batch(index_, turn_, std::move(batch_));
         batch_.clear();
     }
+    for (const core::ExchangePtr& over : std::exchange(exchanges_over_, {})) over->set_recorded();
     if (std::exchange(retained_changed_, false)) parts_.retained->order().handed_over(index_);
     post_loads();
     for (const core::SubscriberId id : oldest_asked_) {

@@ -279,6 +279,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     // handover.cpp: what an ended session leaves to other members
     void end_queue(core::SubscriberId id);
     void hand_on(core::SessionKey from, core::QueueEntry& entry);
+    void hand_on_early();
     void restore_leaving(const store::RecoveredSession& recovered);
     void on_leaving_loaded(mail::QueueLoaded& letter);
     void on_handed_on(core::SessionKey from, core::RowId row);
@@ -342,8 +343,8 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     std::vector<core::SharedGroups::GroupId> group_matches_;
     std::unordered_map<std::uint64_t, Errand> errands_;  ///< by the cookies of our own tickets
     std::uint64_t errand_counter_ = 0;
-    std::unordered_map<core::SessionKey, Leaving> leaving_;
-    std::vector<core::SessionKey> leaving_loads_;
+    Handovers handovers_;
+    std::vector<core::ExchangePtr> exchanges_over_;  ///< in this turn
     TicketTable tickets_;
     core::SessionKey session_key_counter_ = 0;
     core::RowId row_counter_ = 0;
@@ -386,7 +387,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     boost::asio::steady_timer lane_timer_;
     bool lane_tick_armed_ = false;
 
-    boost::asio::steady_timer retained_timer_;
+    boost::asio::steady_timer retained_timer_, handover_timer_;
     MemoryWatch memory_;
     MonoTime next_relief_{};
     std::vector<HeldReader> held_readers_;

@@ -41,6 +41,12 @@ struct HalfReceived {
     std::unordered_map<wire::PacketId, Open> open;
     /// From before a restart: who has them already.
     std::unordered_map<wire::PacketId, OriginPtr> arrived;
+    /// Of those that members of shared subscriptions may have.
+    std::unordered_map<wire::PacketId, core::ExchangePtr> exchanges;
+
+    /// Into `over`: they are recorded, or refused, with the batch of this turn.
+    void end_exchange(wire::PacketId packet_id, std::vector<core::ExchangePtr>& over);
+    void end_exchanges(std::vector<core::ExchangePtr>& over);
 };
 
 /// What a client is subscribed to, for its own questions; most devices only publish.

@@ -85,8 +85,8 @@ TEST_F(SessionTest, WhoGoesBeforeAllIsReadBackLeavesNothingInMemory) {
     EXPECT_EQ(take(), (Texts{large + "0:1d", large + "1:2d", large + "2:3d"}));
 }
 
-// What was in flight may be more than there is memory for: it is repeated as it comes, and acknowledged it makes
-// room for the rest.
+// What was in flight may be more than there is memory for: it is repeated as it comes, and acknowledged it
+// makes room for the rest.
 TEST_F(SessionTest, WhatWasInFlightIsRepeatedAWindowAtATime_MQTT_4_6_0_1) {
     const std::string large(3000, 'x');
     Session session(7, {});

@@ -194,7 +194,8 @@ class Client {
         admission.channel.fd = fds[1];
         admission.client_id = id_;
         admission.clean_start = clean_start;
-        admission.session_expiry_interval_s = 3600;
+        admission.session_expiry_interval_s = brief_ ? 0 : 3600;
+        if (brief_) admission.receive_maximum = 1;
         if (!will.empty()) {
             admission.will = AdmittedWill{core::Message::freeze({.topic = "t",
                                                                  .payload = as_bytes(std::string_view(will)),
@@ -207,6 +208,8 @@ class Client {
         if (clean_start) sent_.clear();
         for (const auto& [packet_id, message] : sent_) send_publish(packet_id, message, true);
     }
+    /// From the next connection on it has no session beyond it, and takes one message at a time.
+    void be_brief() { brief_ = true; }
     /// Without a word.
     void disconnect() {
         if (fd_ >= 0) ::close(fd_);
@@ -316,6 +319,7 @@ class Client {
 
     CrashHouse& house_;
     const std::string id_;
+    bool brief_ = false;
     int fd_ = -1;
     std::unique_ptr<wire::FrameReader> frames_;
     std::map<wire::PacketId, Sent> sent_;

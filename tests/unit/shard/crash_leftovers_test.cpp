@@ -86,6 +86,55 @@ TEST_F(CrashLeftovers, WhatAnEndedSessionLeavesIsHandedOnOnce_MQTT_4_8_2_4) {
     }
 }
 
+// The member has no session on disk, so that its copy has no note, and leaves it to one that has.
+class BriefMember : public CrashLeftovers {
+  protected:
+    /// "n" waits for the brief one, behind what that has not answered; then it goes.
+    void lose_brief_member() {
+        begin(2);
+        publisher_ = &client("publisher", 0);
+        second_ = &subscriber("second", 1, "$share/g/t", QoS::exactly_once, false);
+        Client& brief = client("brief", 1);
+        brief.be_brief();
+        brief.connect(true);
+        brief.subscribe("$share/g/t", QoS::exactly_once);
+        settle();
+        publisher_->publish(5, "m");
+        publisher_->publish(6, "n");
+        house_->step('0');
+        house_->step('1');
+        brief.disconnect();
+    }
+    Client* publisher_ = nullptr;
+    Client* second_ = nullptr;
+};
+
+TEST_F(BriefMember, LeavesNothingThatComesTwice_MQTT_4_3_3_10) {
+    for (const std::string_view order : {"1c", "11c", "10c", "01c", "1cc0"}) {
+        for (std::size_t steps = 0; steps < 12 && !HasFailure(); ++steps) {
+            SCOPED_TRACE(fmt::format("order {} steps {}", order, steps));
+            lose_brief_member();
+            go(order, steps);
+            crash(2);
+            publisher_->connect();
+            second_->connect();
+            settle();
+            EXPECT_TRUE(publisher_->all_acknowledged());
+            EXPECT_LE(second_->copies("n"), 1U);
+        }
+    }
+}
+
+TEST_F(BriefMember, LeavesItsQueueToOthersWhenItsPublishersHaveTheirAnswers_MQTT_4_8_2_4) {
+    lose_brief_member();
+    second_->connect();
+    for (const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+         second_->copies("n") == 0 && std::chrono::steady_clock::now() < deadline;)
+        settle();
+    EXPECT_EQ(second_->copies("n"), 1U);
+    EXPECT_EQ(second_->copies("m"), 0U) << "it had been sent";
+}
+
 // It was acknowledged: too late for 0x97.
 TEST_F(CrashLeftovers, AFullQueueDoesNotRefuseWhatIsHandedOn) {
     for (const std::size_t shard : {0U, 1U}) {
