@@ -104,11 +104,12 @@ ConfigResult parse_config(std::string_view text, const std::string& path, const 
     ConfigReader reader(config.source);
     // Only what is at the top is judged here; each table is read below by its own rows.
     reader.read_rows(*root, "", {},
-                     {"broker", "listener", "auth", "limits", "durability", "admin", "bridge"});
+                     {"broker", "listener", "auth", "limits", "durability", "store", "admin", "bridge"});
     read_section(reader, *root, "broker", broker_rows(), &config);
     read_section(reader, *root, "auth", auth::auth_rows(), &config.auth);
     read_section(reader, *root, "limits", shard::limits_rows(), &config.limits);
     read_section(reader, *root, "durability", store::durability_rows(), &config.durability);
+    read_section(reader, *root, "store", store::store_rows(), &config.store);
     read_admin(reader, *root, config);
     read_listeners(reader, *root, config);
     read_bridges(reader, *root, modules, config);

@@ -44,6 +44,7 @@ struct Config {
     auth::AuthSettings auth;
     shard::Limits limits;
     store::DurabilitySettings durability;
+    store::DiskSettings store;
     std::optional<admin::AdminSettings> admin;  ///< none: no HTTP port
     std::vector<bridge::BridgeSettings> bridges;
 

@@ -110,6 +110,7 @@ std::vector<std::string> settings_for_restart(const Config& running, const Confi
     add_changed(out, "auth.", auth::auth_rows(), &running.auth, &fresh.auth);
     add_changed(out, "limits.", shard::limits_rows(), &running.limits, &fresh.limits);
     add_changed(out, "durability.", store::durability_rows(), &running.durability, &fresh.durability);
+    add_changed(out, "store.", store::store_rows(), &running.store, &fresh.store);
     if (running.admin && fresh.admin) {
         add_changed(out, "admin.", admin::admin_rows(), &*running.admin, &*fresh.admin);
     } else if (running.admin || fresh.admin) {

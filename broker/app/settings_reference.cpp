@@ -100,6 +100,7 @@ std::string render_settings_reference(std::span<const bridge::ConnectorModule* c
     section(out, "`[auth]`", "Who may come in, and what they may do.", auth::auth_rows());
     section(out, "`[limits]`", "What bounds the broker as a whole and each client.", shard::limits_rows());
     section(out, "`[durability]`", "When a message counts as kept.", store::durability_rows());
+    section(out, "`[store]`", "How much of the disk the store may take.", store::store_rows());
     section(out, "`[admin]`",
             "The HTTP port for operators: `/metrics`, `/healthz`, `/readyz`, `/api/v1/...`. Without this "
             "table there is "

@@ -85,6 +85,7 @@ Result<void, std::string> Wiring::open_store() {
     store::StoreSettings settings;
     settings.data_dir = config_.data_dir;
     settings.durability = config_.durability;
+    settings.disk = config_.store;
     store_ = store::make_store(settings);
     auto opened = store_->open();
     if (!opened) return Err{fmt::format("store: {}", opened.error())};

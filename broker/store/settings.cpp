@@ -27,14 +27,24 @@ constexpr SettingRow rows[] = {
      .assign = bind_setting<&DurabilitySettings::window>,
      .minimum = 0,
      .maximum = 60000},
-    {.key = "disk_bytes_max",
+};
+
+constexpr SettingRow disk_rows[] = {
+    {.key = "bytes_max",
      .kind = SettingKind::size,
      .default_text = "4GiB",
-     .doc =
-         "The most that the store file may take. At the limit acknowledgements wait until queues have been "
-         "drained.",
-     .assign = bind_setting<&DurabilitySettings::disk_bytes_max>,
+     .doc = "The most that the store file may take; its log takes up to some megabytes more. At the limit "
+            "acknowledgements wait until queues have been drained.",
+     .assign = bind_setting<&DiskSettings::bytes_max>,
      .minimum = 1 << 20,
+     .maximum = std::int64_t{1} << 42},
+    {.key = "free_min",
+     .kind = SettingKind::size,
+     .default_text = "32MiB",
+     .doc = "What is left to others on the file system of `data_dir`. With less than this free the store file "
+            "does not grow, and acknowledgements wait as at `bytes_max`.",
+     .assign = bind_setting<&DiskSettings::free_min>,
+     .minimum = 0,
      .maximum = std::int64_t{1} << 42},
 };
 
@@ -42,6 +52,10 @@ constexpr SettingRow rows[] = {
 
 std::span<const SettingRow> durability_rows() {
     return rows;
+}
+
+std::span<const SettingRow> store_rows() {
+    return disk_rows;
 }
 
 }  // namespace sluice::store

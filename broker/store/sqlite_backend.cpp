@@ -167,11 +167,16 @@ IoReport SqliteBackend::report(int rc, const std::string& words) {
     if (rc == SQLITE_OK || rc == SQLITE_DONE || rc == SQLITE_ROW) return {};
     if (is_damage(rc)) return {IoState::damaged, fmt::format("{} is damaged: {}", path_, words)};
     const bool at_limit = (rc & 0xff) == SQLITE_FULL && !refused_by_system_;
+    if (at_limit && short_of_room_)
+        return {IoState::waits,
+                fmt::format("{} cannot grow: less than {} bytes are free on its disk (store.free_min); "
+                            "acknowledgements wait",
+                            path_, settings_.disk.free_min)};
     if (at_limit && !reserve_missing())
         return {IoState::waits,
-                fmt::format("{} has reached its limit of {} bytes (disk_bytes_max); acknowledgements "
+                fmt::format("{} has reached its limit of {} bytes (store.bytes_max); acknowledgements "
                             "wait until queues are drained",
-                            path_, settings_.durability.disk_bytes_max)};
+                            path_, settings_.disk.bytes_max)};
     if (at_limit)
         return {IoState::waits,
                 fmt::format(

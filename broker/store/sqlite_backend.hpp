@@ -131,6 +131,8 @@ class SqliteBackend final : public Backend {
     core::RowId row_limit_ = 0;
     std::uint64_t page_limit_ = 0;
     bool reserve_there_ = false;
+    std::uint64_t disk_free_ = UINT64_MAX;  ///< when last looked
+    bool short_of_room_ = false;            ///< others would be left too little
     bool alone_ = false;               ///< the disk was too full for other programs to look in
     std::string problem_;              ///< SQLite's words for why the last attempt failed
     bool refused_by_system_ = false;   ///< it failed for what the system said, not for a limit of ours

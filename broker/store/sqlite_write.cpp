@@ -59,6 +59,8 @@ std::uint64_t topic_key(std::string_view topic) {
 IoReport SqliteBackend::write(const WriteGroup& group, const SettleLedger& ledger) {
     if (!db_) return {IoState::waits, path_ + " is not open"};
     keep_reserve();
+    disk_free_ = room_in_dir(settings_.data_dir);
+    short_of_room_ = disk_free_ < settings_.disk.free_min;
     int rc = attempt_within_limit(group, ledger);
     if (refused_for_room(rc) && group.drains() && reserve_there_) {
         // The disk is full, and this group makes room: that is what the reserve is for. First the log is
@@ -79,11 +81,12 @@ int SqliteBackend::attempt_within_limit(const WriteGroup& group, const SettleLed
     return rc;
 }
 
-/// While the reserve is missing the file may use what is free in it, but not grow: a file that grew into the
-/// last free blocks could not have its log written back, and then not even be drained.
+/// While the reserve is missing, or others would be left too little, the file may use what is free in it, but
+/// not grow: a file that grew into the last free blocks could not have its log written back, and then not even
+/// be drained.
 int SqliteBackend::set_page_limit(bool drains) {
-    std::uint64_t pages = settings_.durability.disk_bytes_max / page_bytes, now = 0;
-    if (reserve_missing()) {
+    std::uint64_t pages = settings_.disk.bytes_max / page_bytes, now = 0;
+    if (reserve_missing() || short_of_room_) {
         if (const int rc = db_.query("PRAGMA page_count", now); rc != SQLITE_OK) return rc;
         pages = std::min(pages, now);
     }

@@ -76,8 +76,8 @@ TEST(ReloadChanges, WhatIsNotAppliedIsTold) {
                 ElementsAre("listener port 8883: tls.session_tickets"));
     EXPECT_THAT(waiting("[listener.tls]\ncertificate = \"old.crt\"\nkey = \"old.key\"", ""),
                 ElementsAre("listener port 8883: tls"));
-    EXPECT_THAT(waiting("[admin]", "[durability]\ndisk_bytes_max = \"1GiB\"\n[admin]"),
-                ElementsAre("durability.disk_bytes_max"));
+    EXPECT_THAT(waiting("[admin]", "[store]\nbytes_max = \"1GiB\"\n[admin]"),
+                ElementsAre("store.bytes_max"));
     EXPECT_THAT(waiting("port = 9883", "port = 9884"), ElementsAre("admin.port"));
     EXPECT_THAT(waiting("[admin]\nport = 9883", ""), ElementsAre("admin (removed)"));
 }
@@ -132,6 +132,7 @@ TEST(ReloadChanges, EveryRowIsToldUnlessTheManualSaysThatItIsApplied) {
     check_all(shard::limits_rows(), "limits.", [](Config& c) { return static_cast<void*>(&c.limits); });
     check_all(store::durability_rows(), "durability.",
               [](Config& c) { return static_cast<void*>(&c.durability); });
+    check_all(store::store_rows(), "store.", [](Config& c) { return static_cast<void*>(&c.store); });
     check_all(admin::admin_rows(), "admin.", [](Config& c) { return static_cast<void*>(&*c.admin); });
     check_all(net::tls_setting_rows(), "listener port 8883: tls.",
               [](Config& c) { return static_cast<void*>(&*c.listeners[1].tls); });

@@ -103,6 +103,7 @@ TEST(SettingRows, OfAuth) {
 }
 TEST(SettingRows, OfDurability) {
     check<store::DurabilitySettings>(store::durability_rows());
+    check<store::DiskSettings>(store::store_rows());
 }
 TEST(SettingRows, OfAdmin) {
     check<admin::AdminSettings>(admin::admin_rows());

@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 
 class SqliteFull : public SqliteStoreTest {
   protected:
-    SqliteFull() { settings_.durability.disk_bytes_max = 1 << 20; }
+    SqliteFull() { settings_.disk.bytes_max = 1 << 20; }
 
     /// Posts until the store says that it is full; returns how many messages were posted.
     std::uint64_t fill() {
@@ -78,7 +78,7 @@ TEST_F(SqliteFull, draining_some_makes_room_for_as_many) {
 }
 
 TEST_F(SqliteFull, everything_waits_and_goes_on_when_there_is_room_again) {
-    settings_.durability.disk_bytes_max = std::uint64_t{1} << 30;
+    settings_.disk.bytes_max = std::uint64_t{1} << 30;
     begin();
     post_and_wait(batch(save_session(256), append(row_id(1), payload_, {target(256)})));
     FileSizeLimit limit(100000);
@@ -98,7 +98,7 @@ TEST_F(SqliteFull, everything_waits_and_goes_on_when_there_is_room_again) {
 }
 
 TEST_F(SqliteFull, what_is_delivered_meanwhile_need_not_be_written) {
-    settings_.durability.disk_bytes_max = std::uint64_t{1} << 30;
+    settings_.disk.bytes_max = std::uint64_t{1} << 30;
     begin();
     post_and_wait(batch(save_session(256)));
     FileSizeLimit limit(100000);
@@ -130,6 +130,29 @@ TEST_F(SqliteFull, interval_mode_holds_acknowledgements_back_too) {
         load(256, row_id(200000));
     }
     EXPECT_LE(observer_->committed(0).back(), told + 1);
+}
+
+// What others are to be left: the file does not take it, but what is in it can be delivered.
+TEST_F(SqliteFull, with_little_free_on_the_disk_the_file_does_not_grow_but_can_be_drained) {
+    begin();
+    Batch entries = batch(save_session(256));
+    for (std::uint64_t i = 1; i <= 100; ++i) entries.emplace_back(append(row_id(i), payload_, {target(256)}));
+    post_and_wait(std::move(entries));
+    stop();
+    settings_.disk.free_min = std::uint64_t{1} << 60;
+    begin();
+    const auto file_bytes = std::filesystem::file_size(db_path());
+    const RowId first = recovered_.row_max / 256 + 1;
+    Batch more;
+    for (std::uint64_t i = 0; i < 50; ++i)
+        more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
+    post(std::move(more));
+    EXPECT_TRUE(observer_->wait_trouble());
+    EXPECT_THAT(observer_->troubles().back(), HasSubstr("(store.free_min)"));
+    for (std::uint64_t i = 1; i <= 60; ++i) post(batch(core::SettleMessage{256, row_id(i)}));
+    EXPECT_TRUE(observer_->wait_committed(0, turn_));
+    stop();
+    EXPECT_LE(std::filesystem::file_size(db_path()), file_bytes + (1U << 20));
 }
 
 TEST_F(SqliteFull, a_reserve_is_kept_while_there_is_room) {
