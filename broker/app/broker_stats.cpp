@@ -73,6 +73,8 @@ constexpr ShardMetric shard_metrics[] = {
 constexpr const char* drop_names[core::drop_reason_count] = {
     "offline_qos0", "congested_qos0", "queue_full", "expired", "too_large", "refused_by_receiver", "memory"};
 
+constexpr const char* write_cause_names[store::write_cause_count] = {"commit", "checkpoint", "shrink"};
+
 constexpr const char* refusal_names[shard::refusal_count] = {
     "not_authorized", "sys_topic",      "topic_bytes", "topic_levels",
     "subscriptions",  "payload_format", "memory"};
@@ -131,15 +133,26 @@ void add_store(Samples& out, const store::StoreStats& s) {
         out.add(name, help, MetricKind::counter, static_cast<double>(value));
     };
     counter("sluice_store_commits_total", "Group commits.", s.commits);
-    counter("sluice_store_fsyncs_total", "fsync calls.", s.fsyncs);
     counter("sluice_store_entries_total", "Ledger entries made durable.", s.entries);
-    counter("sluice_store_written_bytes_total", "Bytes written to the store's files.", s.bytes_written);
     counter("sluice_store_cancelled_rows_total", "Messages delivered before they had to be written.",
             s.cancelled_rows);
+    for (std::size_t i = 0; i < store::write_cause_count; ++i)
+        out.add("sluice_store_written_bytes_total", "Bytes written to the store's files, by what for.",
+                MetricKind::counter, static_cast<double>(s.written[i].bytes),
+                fmt::format("cause=\"{}\"", write_cause_names[i]));
+    for (std::size_t i = 0; i < store::write_cause_count; ++i)
+        out.add("sluice_store_fsyncs_total", "fsync calls of the store, by what for.", MetricKind::counter,
+                static_cast<double>(s.written[i].fsyncs), fmt::format("cause=\"{}\"", write_cause_names[i]));
     out.add("sluice_store_rows", "Messages kept in the store.", MetricKind::gauge,
             static_cast<double>(s.rows));
     out.add("sluice_store_file_bytes", "Size of the store's files.", MetricKind::gauge,
             static_cast<double>(s.file_bytes));
+    out.add("sluice_store_file_max_bytes", "store.bytes_max.", MetricKind::gauge,
+            static_cast<double>(s.file_bytes_max));
+    out.add("sluice_store_disk_free_bytes", "Free on the disk of the store, as of the last commit.",
+            MetricKind::gauge, static_cast<double>(s.disk_free));
+    out.add("sluice_store_disk_free_min_bytes", "store.free_min.", MetricKind::gauge,
+            static_cast<double>(s.disk_free_min));
     out.add("sluice_store_commit_max_seconds", "The longest commit since the start.", MetricKind::gauge,
             static_cast<double>(s.commit_us_max) / 1e6);
     out.add("sluice_store_in_trouble", "1 while the store cannot write.", MetricKind::gauge,

@@ -8,6 +8,7 @@
 
 #include "admin/http_client.hpp"
 #include "app/ctl_passwd.hpp"
+#include "app/ctl_store.hpp"
 #include "app/logging.hpp"
 #include "app/table.hpp"
 
@@ -19,6 +20,7 @@ using nlohmann::json;
 constexpr int exit_alarm = 1;
 constexpr int exit_usage_ctl = 2;
 constexpr int exit_no_broker = 3;
+constexpr std::string_view store_prefix = "sluice_store_";
 
 /// What ends a command early: a line for the operator.
 struct Failure {
@@ -187,6 +189,69 @@ Answered<int> show_status(const Command& command) {
     return health_code(*health);
 }
 
+/// The store in the broker's own words: what it holds, what may grow, and what has been written to the disk
+/// for it.
+Answered<int> show_store(const Command& command) {
+    const auto metrics = fetch_json(command, "/api/v1/metrics");
+    if (!metrics) return Err{metrics.error()};
+    json found = json::object();
+    json causes = json::object();
+    for (const json& sample : list_of(*metrics, "metrics")) {
+        const std::string name = text_of(sample, "name");
+        if (!name.starts_with(store_prefix)) continue;
+        const std::string key = name.substr(store_prefix.size());
+        const auto labels = sample.find("labels");
+        const std::string cause = labels != sample.end() ? text_of(*labels, "cause") : std::string();
+        (cause.empty() ? found[key] : causes[cause][key]) = number_of(sample, "value");
+    }
+    const bool waits = number_of(found, "in_trouble") != 0;
+    if (command.as_json) {
+        found["written"] = causes;
+        print(command, found);
+        return waits ? exit_alarm : 0;
+    }
+    const auto size_of = [&](const char* key) { return human_bytes(number_of(found, key)); };
+    command.out << fmt::format("store: {}\n",
+                               waits ? "WAITS, see the log: acknowledgements wait with it" : "writes")
+                << fmt::format(
+                       "file: {} of at most {}; {} free on the disk, of which {} are left to others\n",
+                       size_of("file_bytes"), size_of("file_max_bytes"), size_of("disk_free_bytes"),
+                       size_of("disk_free_min_bytes"))
+                << fmt::format("messages waiting: {}; commits: {}, the longest {:.0f} ms\n\n",
+                               count_of(found, "rows"), count_of(found, "commits_total"),
+                               number_of(found, "commit_max_seconds") * 1000);
+    Table table({{"WRITTEN FOR"}, {"BYTES", Table::Align::right}, {"FSYNCS", Table::Align::right}});
+    for (const auto& [cause, counts] : causes.items())
+        table.add(
+            {cause, human_bytes(number_of(counts, "written_bytes_total")), count_of(counts, "fsyncs_total")});
+    command.out << table.render();
+    return waits ? exit_alarm : 0;
+}
+
+void add_store(CLI::App& cli, StoreOptions& options, const std::function<void()>& ask_broker) {
+    using Task = StoreOptions::Task;
+    auto* store =
+        cli.add_subcommand("store", "Sessions, queues and retained messages on disk")->require_subcommand(1);
+    store->fallthrough();
+    store->add_subcommand("status", "Size, limits, and what was written for what")->callback(ask_broker);
+    const auto add = [&](const char* name, const char* help, Task task) {
+        auto* command =
+            store->add_subcommand(name, help)->callback([&options, task] { options.task = task; });
+        command->fallthrough();
+        command->add_option("--data-dir", options.data_dir, "broker.data_dir of the settings")
+            ->capture_default_str();
+        return command;
+    };
+    add("check", "Reads all of the store, or of a backup; also beside a running broker", Task::check)
+        ->add_option("FILE", options.file, "A backup; left out: the store itself");
+    add("backup", "Copies the store as it is now; also beside a running broker", Task::backup)
+        ->add_option("FILE", options.file, "The copy; must not exist")
+        ->required();
+    add("restore", "Puts a backup in the place of the store; no broker may run on it", Task::restore)
+        ->add_option("FILE", options.file, "The backup; it stays")
+        ->required();
+}
+
 void add_passwd(CLI::App& cli, PasswdOptions& options) {
     auto* passwd = cli.add_subcommand("passwd", "Sets or removes a user in the broker's password file");
     passwd->add_option("FILE", options.file, "The file that auth.password_file names; made when missing")
@@ -211,8 +276,10 @@ int answer_ctl(int argc, const char* const* argv, std::istream& in, std::ostream
     Answered<int> (*task)(const Command&) = nullptr;
 
     PasswdOptions passwd;
+    StoreOptions store;
 
-    CLI::App cli("Asks a running sluiced by its HTTP port; makes its password file.", "sluicectl");
+    CLI::App cli("Asks a running sluiced by its HTTP port; looks after its store; makes its password file.",
+                 "sluicectl");
     cli.require_subcommand(1);
     cli.fallthrough();
     cli.set_version_flag("--version", "sluicectl " SLUICE_VERSION);
@@ -230,6 +297,7 @@ int answer_ctl(int argc, const char* const* argv, std::istream& in, std::ostream
     cli.add_subcommand("metrics", "All metrics, as Prometheus reads them")->callback([&] {
         task = show_metrics;
     });
+    add_store(cli, store, [&] { task = show_store; });
     add_passwd(cli, passwd);
     try {
         cli.parse(argc, argv);
@@ -243,6 +311,8 @@ int answer_ctl(int argc, const char* const* argv, std::istream& in, std::ostream
         err << "sluicectl: " << wrong.what() << "\nTry: sluicectl --help\n";
         return exit_usage_ctl;
     }
+    store.as_json = command.as_json;
+    if (store.task != StoreOptions::Task::none) return maintain_store(store, out, err);
     if (task == nullptr) return change_password(passwd, in, out, err);
     const auto answered = task(command);
     if (answered) return *answered;

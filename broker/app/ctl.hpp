@@ -1,11 +1,12 @@
 #pragma once
-/// `sluicectl`: asks a running broker by its HTTP port, and makes its password file.
+/// `sluicectl`: asks a running broker by its HTTP port, looks after its store, and makes its password file.
 #include <iosfwd>
 
 namespace sluice::app {
 
 /// All of main() but its arguments. 0: done, and for `status` and `health`: all is well. 1: the broker has
-/// alarms, or is not live; for `passwd`: it could not be done. 2: usage. 3: no broker answers, or not as one.
+/// alarms, or is not live; for `passwd` and `store`: it could not be done, or something is damaged. 2: usage.
+/// 3: no broker answers, or not as one.
 int answer_ctl(int argc, const char* const* argv, std::istream& in, std::ostream& out, std::ostream& err);
 
 }  // namespace sluice::app

@@ -52,7 +52,7 @@ Result<DirLock, std::string> take_data_dir(const std::string& given) {
     if (auto made = make_dir(dir); !made) return Err{made.error()};
     if (::access(dir.c_str(), W_OK | X_OK) != 0)
         return failed(fmt::format("{} is not writable by uid {}", dir, ::geteuid()), errno);
-    const int fd = ::open((dir + "/sluice.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int fd = ::open((dir + "/" + lock_name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return failed(fmt::format("{} is not writable by uid {}", dir, ::geteuid()), errno);
     DirLock lock(fd);
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {

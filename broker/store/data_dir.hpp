@@ -7,6 +7,10 @@
 
 namespace sluice::store {
 
+/// In the data directory: the store's file, and the lock.
+constexpr const char* store_name = "sluice.db";
+constexpr const char* lock_name = "sluice.lock";
+
 /// Holds `sluice.lock` in the directory for as long as it lives; the file has our process id in it.
 class DirLock {
   public:

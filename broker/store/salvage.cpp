@@ -58,7 +58,7 @@ bool rename_if_there(const std::string& from, const std::string& to, std::string
     std::error_code code;
     if (!std::filesystem::exists(from, code)) return true;
     std::filesystem::rename(from, to, code);
-    if (code) problem = fmt::format("{} is damaged and cannot be set aside: {}", from, code.message());
+    if (code) problem = fmt::format("{} cannot be set aside: {}", from, code.message());
     return !code;
 }
 
@@ -152,18 +152,19 @@ class TableCopy {
 
 }  // namespace
 
-Result<std::string, std::string> set_aside(const std::string& path) {
-    std::string to = path + ".damaged-" + time_text();
+Result<std::string, std::string> set_aside(const std::string& path, Aside why) {
+    const std::string base =
+        fmt::format("{}.{}-{}", path, why == Aside::damaged ? "damaged" : "replaced", time_text());
+    std::string to = base;
     std::error_code code;
-    for (int i = 1; std::filesystem::exists(to, code); ++i)
-        to = fmt::format("{}.damaged-{}-{}", path, time_text(), i);
+    for (int i = 1; std::filesystem::exists(to, code); ++i) to = fmt::format("{}-{}", base, i);
     std::string problem;
     // The log goes first: should we stop in between, the file without its log is older, not mixed.
     if (!rename_if_there(path + "-wal", to + "-wal", problem) || !rename_if_there(path, to, problem))
         return Err{problem};
     std::filesystem::remove(path + "-shm", code);
     sync_dir(std::filesystem::path(path).parent_path().string());
-    forget_oldest(path);
+    if (why == Aside::damaged) forget_oldest(path);
     return to;
 }
 

@@ -7,9 +7,12 @@
 
 namespace sluice::store {
 
-/// Renames `path` and its log to `path`.damaged-<time>; returns the new path. Keeps the newest few of such
-/// files.
-Result<std::string, std::string> set_aside(const std::string& path);
+/// Why a file is set aside: `path`.damaged-<time>, of which the newest few are kept, or
+/// `path`.replaced-<time>, which are the operator's.
+enum class Aside : bool { damaged, replaced };
+
+/// Renames `path` and its log; returns the new path.
+Result<std::string, std::string> set_aside(const std::string& path, Aside why = Aside::damaged);
 
 /// Copies row by row, around what cannot be read. Checksums are judged later, when the rows are used. Returns
 /// one line with what was saved.

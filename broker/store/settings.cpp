@@ -41,8 +41,9 @@ constexpr SettingRow disk_rows[] = {
     {.key = "free_min",
      .kind = SettingKind::size,
      .default_text = "32MiB",
-     .doc = "What is left to others on the file system of `data_dir`. With less than this free the store file "
-            "does not grow, and acknowledgements wait as at `bytes_max`.",
+     .doc =
+         "What is left to others on the file system of `data_dir`. With less than this free the store file "
+         "does not grow, and acknowledgements wait as at `bytes_max`.",
      .assign = bind_setting<&DiskSettings::free_min>,
      .minimum = 0,
      .maximum = std::int64_t{1} << 42},

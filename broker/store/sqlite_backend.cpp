@@ -51,7 +51,7 @@ constexpr const char* statements[] = {
 }  // namespace
 
 SqliteBackend::SqliteBackend(StoreSettings settings)
-    : settings_(std::move(settings)), path_(settings_.data_dir + "/sluice.db") {
+    : settings_(std::move(settings)), path_(path_in_dir(store_name)) {
     static_assert(std::size(statements) == prepared_count);
 }
 
@@ -230,9 +230,11 @@ IoReport SqliteBackend::repair() {
 }
 
 void SqliteBackend::add_stats(StoreStats& stats) const {
-    stats.bytes_written = bytes_written_;
-    stats.fsyncs = fsyncs_;
+    stats.written = written_;
     stats.file_bytes = pages_ * page_bytes;
+    stats.file_bytes_max = settings_.disk.bytes_max;
+    stats.disk_free_min = settings_.disk.free_min;
+    stats.disk_free = room_in_dir(settings_.data_dir);
 }
 
 std::unique_ptr<Store> make_sqlite_store(StoreSettings settings) {

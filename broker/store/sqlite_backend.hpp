@@ -13,6 +13,8 @@
 
 namespace sluice::store {
 
+struct Findings;
+
 /// See StoreSettings::reserve_bytes.
 constexpr const char* reserve_name = "sluice.reserve";
 
@@ -58,19 +60,6 @@ class SqliteBackend final : public Backend {
         meta_put,
         prepared_count
     };
-    /// What recovery found out of order; told to the operator, then put right.
-    struct Findings {
-        std::vector<core::RowId> rows_orphaned, rows_bad;
-        std::vector<core::SessionKey> sessions_bad, progress_bad;
-        std::vector<std::pair<core::SessionKey, std::string>> subscriptions_bad;
-        std::vector<std::uint64_t> retained_bad;
-        std::vector<core::NoteArrival> arrivals_bad;
-        std::vector<ChunkKey> chunks_dead;
-        bool strays = false;  ///< something of sessions that are not there
-
-        bool any() const;
-    };
-
     // sqlite_backend.cpp
     Result<void, std::string> open_file(std::vector<std::string>& damage);
     Result<void, std::string> replace_damaged(const std::string& reason, std::vector<std::string>& damage);
@@ -83,17 +72,7 @@ class SqliteBackend final : public Backend {
 
     // sqlite_recover.cpp
     int recover(SettleLedger& ledger, Recovered& out);
-    int recover_sessions(SettleLedger& ledger, Recovered& out, Findings& findings);
-    int recover_subscriptions(Recovered& out, Findings& findings);
-    int recover_progress(Recovered& out, Findings& findings);
-    int recover_messages(SettleLedger& ledger, Recovered& out, Findings& findings);
-    int recover_inflight(const SettleLedger& ledger, Recovered& out);
-    int recover_arrivals(Recovered& out, Findings& findings);
-    int recover_retained(Recovered& out, Findings& findings);
-    int recover_dead_chunks(const SettleLedger& ledger, Findings& findings);
-    int recover_limits(Recovered& out);
     int put_right(const Findings& findings);
-    static void describe(const Findings& findings, std::vector<std::string>& damage);
 
     // sqlite_write.cpp
     int write_all(const WriteGroup& group, const SettleLedger& ledger);
@@ -116,6 +95,8 @@ class SqliteBackend final : public Backend {
     void give_up_reserve();
     void checkpoint();
     void give_back_pages();
+    void note_written(WriteCause cause, std::uint64_t bytes, std::uint64_t fsyncs);
+    void note_logged(WriteCause cause);
 
     Statement& at(Prepared which) { return prepared_[which]; }
 
@@ -131,15 +112,15 @@ class SqliteBackend final : public Backend {
     core::RowId row_limit_ = 0;
     std::uint64_t page_limit_ = 0;
     bool reserve_there_ = false;
-    std::uint64_t disk_free_ = UINT64_MAX;  ///< when last looked
-    bool short_of_room_ = false;            ///< others would be left too little
+    bool short_of_room_ = false;       ///< others would be left too little
     bool alone_ = false;               ///< the disk was too full for other programs to look in
     std::string problem_;              ///< SQLite's words for why the last attempt failed
     bool refused_by_system_ = false;   ///< it failed for what the system said, not for a limit of ours
     std::int64_t reserve_next_s_ = 0;  ///< when to try to make the reserve again
     int log_pages_ = 0;                ///< in the write-ahead log, set by SQLite's hook
-    int log_pages_seen_ = 0;           ///< of these, counted in bytes_written_
-    std::uint64_t bytes_written_ = 0, fsyncs_ = 0, pages_ = 0;
+    int log_pages_seen_ = 0;           ///< of these, counted in written_
+    std::array<Written, write_cause_count> written_{};
+    std::uint64_t pages_ = 0;
 };
 
 }  // namespace sluice::store

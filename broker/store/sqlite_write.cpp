@@ -59,8 +59,7 @@ std::uint64_t topic_key(std::string_view topic) {
 IoReport SqliteBackend::write(const WriteGroup& group, const SettleLedger& ledger) {
     if (!db_) return {IoState::waits, path_ + " is not open"};
     keep_reserve();
-    disk_free_ = room_in_dir(settings_.data_dir);
-    short_of_room_ = disk_free_ < settings_.disk.free_min;
+    short_of_room_ = room_in_dir(settings_.data_dir) < settings_.disk.free_min;
     int rc = attempt_within_limit(group, ledger);
     if (refused_for_room(rc) && group.drains() && reserve_there_) {
         // The disk is full, and this group makes room: that is what the reserve is for. First the log is
@@ -82,8 +81,8 @@ int SqliteBackend::attempt_within_limit(const WriteGroup& group, const SettleLed
 }
 
 /// While the reserve is missing, or others would be left too little, the file may use what is free in it, but
-/// not grow: a file that grew into the last free blocks could not have its log written back, and then not even
-/// be drained.
+/// not grow: a file that grew into the last free blocks could not have its log written back, and then not
+/// even be drained.
 int SqliteBackend::set_page_limit(bool drains) {
     std::uint64_t pages = settings_.disk.bytes_max / page_bytes, now = 0;
     if (reserve_missing() || short_of_room_) {
@@ -129,12 +128,7 @@ int SqliteBackend::attempt(const WriteGroup& group, const SettleLedger& ledger) 
     }
     row_limit_ = row_limit;
     session_key_limit_ = key_limit;
-    // Estimated from the log: each commit appends whole frames and syncs once. The log begins anew after a
-    // checkpoint, then it is shorter than it was.
-    const int from = log_pages_ >= log_pages_seen_ ? log_pages_seen_ : 0;
-    bytes_written_ += static_cast<std::uint64_t>(log_pages_ - from) * log_frame_bytes;
-    log_pages_seen_ = log_pages_;
-    ++fsyncs_;
+    note_logged(WriteCause::commit);
     return SQLITE_OK;
 }
 
@@ -335,8 +329,8 @@ void SqliteBackend::checkpoint() {
     db_.query("PRAGMA page_count", pages_);
     if (rc != SQLITE_OK) return;
     // A page that stands in the log more than once is written back once; the file's size is the other bound.
-    bytes_written_ += std::min(static_cast<std::uint64_t>(std::max(done, 0)), pages_) * page_bytes;
-    fsyncs_ += 2;
+    const auto pages = std::min(static_cast<std::uint64_t>(std::max(done, 0)), pages_);
+    note_written(WriteCause::checkpoint, pages * page_bytes, 2);
     give_back_pages();
 }
 
@@ -344,8 +338,22 @@ void SqliteBackend::give_back_pages() {
     std::uint64_t free = 0;
     if (db_.query("PRAGMA freelist_count", free) != SQLITE_OK || free < free_pages_min || free < pages_ / 2)
         return;
-    if (db_.exec("PRAGMA incremental_vacuum(1024)") == SQLITE_OK) ++fsyncs_;
+    if (db_.exec("PRAGMA incremental_vacuum(1024)") == SQLITE_OK) note_logged(WriteCause::shrink);
     db_.query("PRAGMA page_count", pages_);
+}
+
+void SqliteBackend::note_written(WriteCause cause, std::uint64_t bytes, std::uint64_t fsyncs) {
+    Written& written = written_[static_cast<std::size_t>(cause)];
+    written.bytes += bytes;
+    written.fsyncs += fsyncs;
+}
+
+/// Estimated from the log: each commit appends whole frames and syncs once. The log begins anew after a
+/// checkpoint, then it is shorter than it was.
+void SqliteBackend::note_logged(WriteCause cause) {
+    const int from = log_pages_ >= log_pages_seen_ ? log_pages_seen_ : 0;
+    note_written(cause, static_cast<std::uint64_t>(log_pages_ - from) * log_frame_bytes, 1);
+    log_pages_seen_ = log_pages_;
 }
 
 }  // namespace sluice::store

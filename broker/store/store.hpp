@@ -1,6 +1,7 @@
 #pragma once
 /// The Store port: commit a batch, be told in order that it is durable, read a queue back a window at a time,
 /// replay at start.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -57,8 +58,19 @@ struct Recovered {
     std::vector<std::string> damage;  ///< one line per thing set aside or lost; empty when all is well
 };
 
+/// What the disk is written for: the log, by each group commit; the file, when the log is brought into it;
+/// and the log when the file gives back pages that are free.
+enum class WriteCause : std::uint8_t { commit, checkpoint, shrink };
+constexpr std::size_t write_cause_count = 3;
+struct Written {
+    std::uint64_t bytes = 0, fsyncs = 0;
+};
+
 struct StoreStats {
-    std::uint64_t commits = 0, fsyncs = 0, entries = 0, bytes_written = 0, rows = 0, file_bytes = 0;
+    std::uint64_t commits = 0, entries = 0, rows = 0, file_bytes = 0;
+    std::array<Written, write_cause_count> written{};  ///< by WriteCause
+    std::uint64_t file_bytes_max = 0, disk_free_min = 0;
+    std::uint64_t disk_free = 0;        ///< as of the last commit
     std::uint64_t cancelled_rows = 0;   ///< appended and settled before their commit: never written
     std::uint64_t unreadable_rows = 0;  ///< found damaged when they were to be delivered, and left out
     std::uint64_t commit_us_last = 0, commit_us_max = 0;

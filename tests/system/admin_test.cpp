@@ -9,6 +9,7 @@
 
 #include "tests/support/run_command.hpp"
 #include "tests/support/sluiced_process.hpp"
+#include "tests/system/mosquitto.hpp"
 #include "tests/system/mqtt_client.hpp"
 #include "tests/system/paths.hpp"
 
@@ -94,6 +95,33 @@ TEST_F(Admin, sluicectl_status) {
     const auto gone = run_command({program("sluicectl"), "--url", url(), "status"});
     EXPECT_EQ(gone.exit_code, 3);
     EXPECT_THAT(gone.err, HasSubstr("no broker answers"));
+}
+
+TEST_F(Admin, sluicectl_store_looks_after_the_store_of_a_running_broker) {
+    const std::string data = (folder_.path() / "data").string(), copy = (folder_.path() / "copy.db").string();
+    const auto ctl = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), {program("sluicectl"), "--url", url(), "store"});
+        return run_command(words);
+    };
+    const auto sent = mosquitto_pub({"-h", "127.0.0.1", "-p", std::to_string(broker_.port()), "-q", "1", "-t",
+                                     "plant/a", "-m", "x", "-r"});
+    ASSERT_EQ(sent.exit_code, 0) << sent.err;
+    const auto status = ctl({"status"});
+    EXPECT_EQ(status.exit_code, 0) << status.err;
+    EXPECT_THAT(status.out, HasSubstr("store: writes"));
+    EXPECT_THAT(status.out, HasSubstr("checkpoint"));
+    EXPECT_EQ(ctl({"check", "--data-dir", data}).exit_code, 0);
+    const auto backup = ctl({"backup", "--data-dir", data, copy});
+    EXPECT_EQ(backup.exit_code, 0) << backup.err;
+    EXPECT_THAT(backup.out, HasSubstr("1 retained"));
+    const auto in_use = ctl({"restore", "--data-dir", data, copy});
+    EXPECT_EQ(in_use.exit_code, 1);
+    EXPECT_THAT(in_use.err, HasSubstr("in use by another broker"));
+    EXPECT_TRUE(broker_.stop());
+    const auto restored = ctl({"restore", "--data-dir", data, copy, "--json"});
+    EXPECT_EQ(restored.exit_code, 0) << restored.err;
+    EXPECT_EQ(json::parse(restored.out, nullptr, false).value("retained", 0), 1);
+    EXPECT_EQ(ctl({"status"}).exit_code, 3) << "nobody to ask";
 }
 
 }  // namespace
