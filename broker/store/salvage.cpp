@@ -1,6 +1,9 @@
 #include "store/salvage.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +13,7 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <memory>
 #include <vector>
 
 #include "store/data_dir.hpp"
@@ -95,6 +99,7 @@ class TableCopy {
         copy(true, 0);
     }
 
+    std::uint64_t rows() const { return rows_; }
     std::string report() const {
         return fmt::format("{} {}{}", rows_, table_.name, whole_ ? "" : " (others could not be read)");
     }
@@ -150,6 +155,55 @@ class TableCopy {
     bool whole_ = true;
 };
 
+/// What all of a file hangs from is its first page, which each version of the schema has alike: the tables
+/// stand first in a file that can shrink (auto_vacuum), in the order in which they were made. Where it is
+/// damaged, the file is read with that of a fresh one. Then it gets its own back: it stays as it was found.
+class BorrowedFirstPage {
+  public:
+    BorrowedFirstPage() = default;
+    ~BorrowedFirstPage() {
+        if (fd_ < 0) return;
+        if (::pwrite(fd_, own_.data(), own_.size(), 0) < 0) errno = 0;
+        ::close(fd_);
+    }
+    BorrowedFirstPage(const BorrowedFirstPage&) = delete;
+    BorrowedFirstPage& operator=(const BorrowedFirstPage&) = delete;
+
+    bool lend(const std::string& path, SqliteDb& fresh) {
+        sqlite3_int64 fresh_bytes = 0;
+        const std::unique_ptr<unsigned char, decltype(&sqlite3_free)> image(
+            sqlite3_serialize(fresh.get(), "main", &fresh_bytes, 0), &sqlite3_free);
+        if (!image || fresh_bytes < static_cast<sqlite3_int64>(page_bytes)) return false;
+        std::vector<unsigned char> page(image.get(), image.get() + page_bytes);
+        fd_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        struct stat info {};
+        if (fd_ < 0 || ::fstat(fd_, &info) != 0 || info.st_size <= static_cast<off_t>(page_bytes))
+            return false;
+        own_.resize(page_bytes);
+        if (::pread(fd_, own_.data(), own_.size(), 0) != static_cast<ssize_t>(page_bytes)) return false;
+        // The file's length in pages, and that it is to be believed: "version-valid-for" is the change
+        // counter.
+        const auto pages = static_cast<std::uint64_t>(info.st_size) / page_bytes;
+        for (std::size_t i = 0; i < 4; ++i) {
+            page[28 + i] = static_cast<unsigned char>(pages >> (24 - 8 * i));
+            page[92 + i] = page[24 + i];
+        }
+        return ::pwrite(fd_, page.data(), page.size(), 0) == static_cast<ssize_t>(page_bytes);
+    }
+
+  private:
+    int fd_ = -1;
+    std::vector<unsigned char> own_;
+};
+
+int open_damaged(const std::string& path, SqliteDb& damaged, std::uint64_t& tables_seen) {
+    int rc = damaged.open(path, SqliteDb::Mode::read_only);
+    // Else a file that is shorter than it says is refused as a whole.
+    if (rc == SQLITE_OK) rc = damaged.exec("PRAGMA writable_schema=ON");
+    if (rc == SQLITE_OK) rc = damaged.query("SELECT count(*) FROM sqlite_schema", tables_seen);
+    return rc;
+}
+
 }  // namespace
 
 Result<std::string, std::string> set_aside(const std::string& path, Aside why) {
@@ -174,12 +228,18 @@ std::string salvage(const std::string& damaged_path, SqliteDb& fresh) {
         std::string path;
         ~RemoveIndex() { std::remove(path.c_str()); }
     } const remove_index{damaged_path + "-shm"};
+    BorrowedFirstPage first_page;
     SqliteDb damaged;
-    std::uint64_t tables_seen = 0;
-    int rc = damaged.open(damaged_path, SqliteDb::Mode::read_only);
-    if (rc == SQLITE_OK) rc = damaged.query("SELECT count(*) FROM sqlite_schema", tables_seen);
-    if (rc != SQLITE_OK) return "nothing could be read from it: " + damaged.error();
-    if (tables_seen == 0) return "nothing was in it";
+    std::uint64_t tables_seen = 0, rows = 0;
+    const int rc = open_damaged(damaged_path, damaged, tables_seen);
+    const std::string nothing =
+        rc == SQLITE_OK ? "nothing was in it" : "nothing could be read from it: " + damaged.error();
+    if (rc != SQLITE_OK || tables_seen == 0) {
+        damaged.close();
+        if (!first_page.lend(damaged_path, fresh) ||
+            open_damaged(damaged_path, damaged, tables_seen) != SQLITE_OK)
+            return nothing;
+    }
     if (fresh.exec("BEGIN IMMEDIATE") != SQLITE_OK) return "nothing was saved: " + fresh.error();
     std::string saved;
     std::uint64_t version = 0;
@@ -189,8 +249,9 @@ std::string salvage(const std::string& damaged_path, SqliteDb& fresh) {
         TableCopy copy(damaged, fresh, table);
         copy.run();
         saved += (saved.empty() ? "rows saved from it: " : ", ") + copy.report();
+        rows += copy.rows();
     }
-    if (fresh.exec("COMMIT") == SQLITE_OK) return saved;
+    if (fresh.exec("COMMIT") == SQLITE_OK) return rows > 0 ? saved : nothing;
     saved = "nothing was saved: " + fresh.error();
     fresh.exec("ROLLBACK");
     return saved;

@@ -33,7 +33,7 @@ listener {tls_port} 127.0.0.1
 certfile {certificates}/server.crt
 keyfile {certificates}/server.key
 allow_anonymous true
-persistence false
+{persistence}
 max_queued_messages 100000
 user {user}
 """
@@ -57,8 +57,8 @@ class Setup:
 class Broker:
     """A process with its own folder; use it in a with statement."""
 
-    def __init__(self, name, setup, more=""):
-        """`more`: further lines of its configuration."""
+    def __init__(self, name, setup, more="", keeps=False):
+        """`more`: further lines of its configuration. `keeps`: mosquitto with persistence too."""
         self.name, self.port, self.tls_port = name, free_port(), free_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-bench-"))
         (self.folder / "data").mkdir()
@@ -66,6 +66,7 @@ class Broker:
         file.write_text((SLUICE_CONFIG if name == "sluice" else MOSQUITTO_CONFIG).format(
             folder=self.folder, port=self.port, tls_port=self.tls_port,
             certificates=pathlib.Path(setup.certificates).resolve(),
+            persistence=f"persistence true\npersistence_location {self.folder}/data/" if keeps else "persistence false",
             threads=f"threads = {setup.threads}" if setup.threads else "",
             user="root" if os.getuid() == 0 else os.environ.get("USER", "nobody")) + more)
         self.command = [setup.sluiced, "--config", str(file)] if name == "sluice" else [find_mosquitto(), "-c", str(file)]
@@ -104,6 +105,11 @@ class Broker:
                 fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
                 return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         return total / 1e9
+
+    def written_bytes(self):
+        """To the disk, as far as the kernel knows whose they are."""
+        lines = pathlib.Path(f"/proc/{self.process.pid}/io").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes:"))
 
     def rss_bytes(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()

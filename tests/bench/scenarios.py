@@ -3,6 +3,7 @@ the unit stands at the end of a row's name, and less is better except for rates 
 
 import contextlib
 import dataclasses
+import subprocess
 import time
 
 from brokers import Broker, Setup
@@ -47,6 +48,45 @@ def throughput(title, deliveries, threads=None, **options):
             return {f"{title}: CPU, us": cpu, f"{title}: rate, 1/s": found["deliveries"] / found["seconds"]}
 
     return run
+
+
+OFFLINE = {"topology": "publish", "publishers": 50, "qos": 1, "payload": 256}
+
+
+@contextlib.contextmanager
+def away(bench):
+    """A broker, mosquitto with persistence too, with a persistent session whose client is not there."""
+    with Broker(bench.name, bench.setup, keeps=True) as broker:
+        made = subprocess.run(["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-c", "-i", "away", "-q", "1",
+                               "-t", "bench/#", "-E"], check=False)
+        if made.returncode != 0:
+            raise RuntimeError("mosquitto_sub could not subscribe")
+        yield broker
+
+
+def offline(bench):
+    """What a publisher waits for: the promise. Mosquitto gives none, it does not sync."""
+    title = "QoS 1 to a client that is away, 50 publishers, 256 B, kept"
+    with away(bench) as broker:
+        found, cpu = bench.traffic(broker, 80_000, **OFFLINE)
+        rows = {f"{title}: CPU, us": cpu, f"{title}: rate, 1/s": found["deliveries"] / found["seconds"]}
+    with away(bench) as broker:
+        found, _ = bench.traffic(broker, 10_000, rate=1000, **OFFLINE)
+        rows["the same at 1000/s: acknowledged p50, us"] = found["p50_us"]
+        rows["the same at 1000/s: acknowledged p99, us"] = found["p99_us"]
+    return rows
+
+
+def flash(bench):
+    """Bytes that reach the disk for a message that waits for a client that is away."""
+    rows = {}
+    for rate in (1, 10, 100, 1000):
+        count = max(30, rate * 20)
+        with away(bench) as broker:
+            before = broker.written_bytes()
+            measure(bench.load, broker, "traffic", port=broker.port, deliveries=count, rate=rate, **OFFLINE)
+            rows[f"kept at {rate}/s, 256 B: written for each, B"] = (broker.written_bytes() - before) / count
+    return rows
 
 
 def open_loop(bench):
@@ -200,6 +240,8 @@ SCENARIOS = [
     ("pairs-qos2", throughput("pairs QoS 2, 50, 256 B", 150_000, qos=2, **PAIRS), False),
     ("pairs-qos1-tls", throughput("pairs QoS 1, 50, 256 B, TLS 1.2", 200_000, qos=1, tls=True, **PAIRS), False),
     ("durable", throughput("pairs QoS 1, 50, 256 B, durable", 200_000, qos=1, durable=True, **PAIRS), False),
+    ("offline", offline, False),
+    ("flash", flash, True),
     ("bridge", bridge, False),
     # Sluice with two shards, also where its default is one.
     ("fan-out-2", throughput("fan-out QoS 0, 1 to 200, 64 B, two shards", 600_000, threads=2, **FAN_OUT), False),

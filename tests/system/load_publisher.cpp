@@ -19,7 +19,7 @@ bool LoadPublisher::connect(std::uint16_t port) {
 
 void LoadPublisher::send(const Flight& flight, bool again) {
     if (flight.released) return client_.ack(PacketType::pubrel, flight.id);
-    client_.publish(topic_, payload_of(flight.number), qos_, flight.id, false, again);
+    client_.publish(topic_, payload_of(flight.number), qos_, flight.id, retain_, again);
 }
 
 /// Of a typical size.

@@ -13,8 +13,8 @@ namespace sluice::test {
 
 class LoadPublisher {
   public:
-    LoadPublisher(std::string client_id, std::string topic, wire::QoS qos)
-        : client_id_(std::move(client_id)), topic_(std::move(topic)), qos_(qos) {}
+    LoadPublisher(std::string client_id, std::string topic, wire::QoS qos, bool retain = false)
+        : client_id_(std::move(client_id)), topic_(std::move(topic)), qos_(qos), retain_(retain) {}
 
     /// Connects to its session; what was not acknowledged is sent again first, in its old order
     /// [MQTT-4.4.0-1], [MQTT-4.6.0-1].
@@ -48,6 +48,7 @@ class LoadPublisher {
     std::string client_id_;
     std::string topic_;
     wire::QoS qos_;
+    bool retain_;
     std::deque<Flight> inflight_;
     std::set<std::uint64_t> acknowledged_;
     std::uint64_t next_number_ = 1;

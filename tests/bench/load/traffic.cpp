@@ -118,6 +118,7 @@ void Traffic::publish_one(Publisher& publisher, std::uint64_t at_ns) {
         if (publisher.next_id == 0) publisher.next_id = 1;
         ++publisher.unacknowledged;
     }
+    if (plan_.subscribers == 0) publisher.due_ns.push_back(at_ns);
     publisher.message->append_to(publisher.client->out(), id, ++publisher.sent, at_ns);
     publisher.client->send_soon();
 }
@@ -254,6 +255,14 @@ void Traffic::on_publish(Client& client, const Packet& packet) {
     if (plan_.rate == 0) fill_window(publisher);
 }
 
+/// Acknowledgements come in the order of the messages [MQTT-4.6.0-2].
+void Traffic::on_stored(Publisher& publisher) {
+    ++publisher.delivered;
+    ++result_.deliveries;
+    result_.latency.add(now_ns() - publisher.due_ns.front());
+    publisher.due_ns.pop_front();
+}
+
 void Traffic::on_publisher_packet(Publisher& publisher, const Packet& packet) {
     switch (packet.first & 0xF0) {
         case pubrec:
@@ -262,7 +271,7 @@ void Traffic::on_publisher_packet(Publisher& publisher, const Packet& packet) {
         case puback:
         case pubcomp:
             --publisher.unacknowledged;
-            if (plan_.subscribers == 0) ++publisher.delivered, ++result_.deliveries;
+            if (plan_.subscribers == 0) on_stored(publisher);
             if (plan_.rate == 0) fill_window(publisher);
             break;
         default:

@@ -3,6 +3,7 @@
 /// latencies.
 #include <cstdint>
 #include <deque>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,7 +36,7 @@ struct TrafficResult {
     std::uint64_t duplicated = 0;
     std::uint64_t misordered = 0;
     double seconds = 0;
-    Histogram latency;
+    Histogram latency;  ///< from when a message was due to its arrival; "publish": to its acknowledgement
 };
 
 /// Which sequence numbers of one publisher a subscriber has seen.
@@ -69,6 +70,7 @@ class Traffic final : public Handler {
         std::uint64_t delivered = 0;  // over all its subscribers
         std::uint32_t unacknowledged = 0;
         std::uint16_t next_id = 1;
+        std::deque<std::uint64_t> due_ns;  // "publish": of those not acknowledged
     };
     struct Subscriber {
         std::unique_ptr<Client> client;
@@ -88,6 +90,7 @@ class Traffic final : public Handler {
     bool settled() const;
 
     void on_publish(Client& client, const Packet& packet);
+    void on_stored(Publisher& publisher);
     void on_publisher_packet(Publisher& publisher, const Packet& packet);
 
     TrafficPlan plan_;
