@@ -120,6 +120,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     bool is_held() const { return (pauses_ & held_pauses) != 0; }
     void hold_to_rate();
     void hold_to_memory();
+    void hold_to_store();
     void hold_for(bool unfinished);
     /// Counts what is unfinished; it goes on when there is room for more.
     void hold_unfinished();

@@ -167,6 +167,11 @@ void Connection::hold_to_memory() {
     hold_for(false);
 }
 
+void Connection::hold_to_store() {
+    if (gone_ || holds_ended_ || !shard_.store_holds_back()) return;
+    hold_for(false);
+}
+
 void Connection::hold_for(bool unfinished) {
     if ((pauses_ & static_cast<unsigned>(Pause::memory)) != 0) return;
     pause(Pause::memory);

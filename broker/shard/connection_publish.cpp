@@ -38,6 +38,7 @@ Connection::Step Connection::handle_publish(const wire::Frame& frame) {
     }
     const core::MessagePtr message = freeze(*packet, topic);
     hold_to_memory();
+    if (packet->qos != QoS::at_most_once || packet->retain) hold_to_store();
     switch (packet->qos) {
         case QoS::at_most_once:
             shard_.publish(message, 0);

@@ -217,10 +217,11 @@ void Shard::release_readers() {
         const Slot& s = slots_[reader.id];
         if (s.generation != reader.generation || !s.link) continue;
         // Asked for each: what one lets in may be too much for the next.
-        const Millis longest = memory_is_over() ? held_longest_over : held_longest;
-        const bool waits = reader.unfinished
-                               ? too_much_unfinished()
-                               : memory_level() == Level::full && now().mono - reader.since < longest;
+        const bool disk = store_holds_back();
+        const Millis longest = memory_is_over() || disk ? held_longest_over : held_longest;
+        const bool waits = reader.unfinished ? too_much_unfinished()
+                                             : (memory_level() == Level::full || disk) &&
+                                                   now().mono - reader.since < longest;
         if (waits) {
             held_readers_.push_back(reader);
         } else {

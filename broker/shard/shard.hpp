@@ -142,6 +142,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
         if (memory_.due(now().mono, memory_gauge::grown_here())) look_at_memory();
         return memory_.level();
     }
+    bool store_holds_back() const { return parts_.store->holds_back(); }
     bool memory_is_over() { return memory_level() == MemoryWatch::Level::full && memory_.over(); }
     /// Whether so much more may come to stay; not while memory is full. The parts of the budget: memory.cpp.
     enum class Keep : std::uint8_t { state, retained, retained_instead };
@@ -380,7 +381,6 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
 
     TakeoverDamper damper_;
     std::unordered_map<std::string, std::unique_ptr<HeldTakeover>> held_takeovers_;
-
     TimerQueue timers_;
     boost::asio::steady_timer timer_;
     MonoTime timer_armed_for_ = MonoTime::max();

@@ -36,6 +36,8 @@ class Backend {
     virtual IoReport read_size(core::RowId row, std::size_t& bytes) = 0;
     /// Sets a damaged file aside and goes on with what could be saved of it.
     virtual IoReport repair() = 0;
+    /// Not empty: it is so near a limit that whoever makes it larger should wait. One line for the operator.
+    virtual std::string pressure() = 0;
     virtual void close() = 0;
     virtual void add_stats(StoreStats& stats) const = 0;
 };

@@ -14,6 +14,7 @@ class MemoryBackend final : public Backend {
     IoReport read(core::RowId row, core::SessionKey session, core::QueueEntry& entry) override;
     IoReport read_size(core::RowId row, std::size_t& bytes) override;
     IoReport repair() override { return {}; }
+    std::string pressure() override { return {}; }
     void close() override {}
     void add_stats(StoreStats&) const override {}
 

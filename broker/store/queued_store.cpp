@@ -221,7 +221,7 @@ void QueuedStore::commit() {
     group_since_.reset();
     if (!group_.rows_doomed.empty()) group_since_ = Clock::now();
     publish_stats();
-    tell_trouble("");
+    tell_trouble(backend_->pressure());
     tell_committed(turns);
 }
 
@@ -276,7 +276,7 @@ void QueuedStore::tell_trouble(const std::string& problem) {
         log::error("store: " + problem);
     }
     trouble_ = problem;
-    counts_.in_trouble = !problem.empty();
+    holds_back_ = counts_.in_trouble = !problem.empty();
     publish_stats();
     events_->on_store_trouble(problem);
 }

@@ -47,6 +47,7 @@ class QueuedStore final : public Store {
                           std::size_t rows_max) override {
         post_load({shard, session, after, std::max<std::size_t>(rows_max, 1), 0, true});
     }
+    bool holds_back() const override { return holds_back_.load(std::memory_order_relaxed); }
     StoreStats stats() const override {
         const std::lock_guard lock(mutex_);
         return stats_;
@@ -114,6 +115,7 @@ class QueuedStore final : public Store {
     bool urgent_ = false;
     bool stopping_ = false;
     StoreStats stats_;
+    std::atomic<bool> holds_back_{false};  ///< without the mutex
 
     // The store's thread alone (before start() and after stop(): the caller's).
     std::unique_ptr<Backend> backend_;

@@ -28,6 +28,7 @@ class SqliteBackend final : public Backend {
     IoReport read(core::RowId row, core::SessionKey session, core::QueueEntry& entry) override;
     IoReport read_size(core::RowId row, std::size_t& bytes) override;
     IoReport repair() override;
+    std::string pressure() override;
     void close() override;
     void add_stats(StoreStats& stats) const override;
 
@@ -93,6 +94,7 @@ class SqliteBackend final : public Backend {
     bool reserve_missing() const { return settings_.reserve_bytes > 0 && !reserve_there_; }
     void keep_reserve();
     void give_up_reserve();
+    std::string near_limit(std::uint64_t pages_used, std::uint64_t disk_free, bool was_near) const;
     void checkpoint();
     void give_back_pages();
     void note_written(WriteCause cause, std::uint64_t bytes, std::uint64_t fsyncs);
@@ -112,7 +114,9 @@ class SqliteBackend final : public Backend {
     core::RowId row_limit_ = 0;
     std::uint64_t page_limit_ = 0;
     bool reserve_there_ = false;
+    std::uint64_t growth_limit_ = 0;   ///< while the reserve is missing, in pages
     bool short_of_room_ = false;       ///< others would be left too little
+    bool pressed_ = false;             ///< what pressure() said last
     bool alone_ = false;               ///< the disk was too full for other programs to look in
     std::string problem_;              ///< SQLite's words for why the last attempt failed
     bool refused_by_system_ = false;   ///< it failed for what the system said, not for a limit of ours

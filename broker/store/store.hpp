@@ -99,6 +99,10 @@ class Store {
     /// Any thread. Likewise, without reading the bodies: the first `rows_max` of them.
     virtual void post_find_oldest(ShardIndex shard, core::SessionKey session, core::RowId after,
                                   std::size_t rows_max) = 0;
+    /// Any thread. Whether messages that are to be kept should wait with their publishers: a limit is near,
+    /// or the disk refuses. What is posted all the same finds a little room, so that those who would drain
+    /// queues come in.
+    virtual bool holds_back() const { return false; }
     /// Any thread.
     virtual StoreStats stats() const = 0;
 };

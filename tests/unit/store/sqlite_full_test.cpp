@@ -16,11 +16,16 @@ class SqliteFull : public SqliteStoreTest {
   protected:
     SqliteFull() { settings_.disk.bytes_max = 1 << 20; }
 
+    /// After publishers were asked to wait, and did not.
+    bool waits() const {
+        const auto troubles = observer_->troubles();
+        return !troubles.empty() && troubles.back().find("acknowledgements wait") != std::string::npos;
+    }
     /// Posts until the store says that it is full; returns how many messages were posted.
     std::uint64_t fill() {
         post_and_wait(batch(save_session(256)));
         std::uint64_t posted = 0;
-        while (observer_->troubles().empty() && posted < 4000) {
+        while (!waits() && posted < 4000) {
             ++posted;
             post(batch(append(row_id(posted), payload_, {target(256)})));
             if (posted % 10 == 0) load(256, row_id(posted));  // in step with the store's thread
@@ -48,6 +53,24 @@ class FileSizeLimit {
   private:
     rlimit before_{};
 };
+
+TEST_F(SqliteFull, near_its_limit_publishers_are_asked_to_wait_and_what_they_sent_is_kept) {
+    begin();
+    post_and_wait(batch(save_session(256)));
+    std::uint64_t posted = 0;
+    while (!store_->holds_back() && posted < 4000) {
+        ++posted;
+        post_and_wait(batch(append(row_id(posted), payload_, {target(256)})));
+    }
+    ASSERT_TRUE(observer_->wait_trouble());
+    EXPECT_THAT(observer_->troubles().back(), HasSubstr("publishers wait"));
+    EXPECT_EQ(observer_->committed(0).back(), turn_) << "all that was posted";
+    EXPECT_TRUE(store_->stats().in_trouble);
+    Batch settles;
+    for (std::uint64_t i = 1; i <= posted / 2; ++i) settles.emplace_back(core::SettleMessage{256, row_id(i)});
+    post_and_wait(std::move(settles));
+    EXPECT_FALSE(store_->holds_back());
+}
 
 TEST_F(SqliteFull, at_its_limit_acknowledgements_wait_until_it_is_drained) {
     begin();
