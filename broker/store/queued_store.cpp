@@ -11,8 +11,9 @@ namespace {
 
 /// Fewer waiting messages than this never shorten the window: a group should be worth its fsync.
 constexpr std::size_t messages_enough_min = 16;
-/// Entries without a body are small, but not without limit.
-constexpr std::size_t group_entries_max = 8192;
+/// Entries without a body are small, but a queue that is drained waits for the records of what it sends: a
+/// commit for so many of them is worth its sync.
+constexpr std::size_t group_entries_max = 1024;
 /// Attempts to write the last group before stop() gives it up.
 constexpr int last_attempts = 5;
 constexpr std::chrono::milliseconds last_pause{200};

@@ -90,15 +90,17 @@ class SqliteBackend final : public Backend {
     int write_limits(core::SessionKey key_limit, core::RowId row_limit);
     int attempt(const WriteGroup& group, const SettleLedger& ledger);
     int attempt_within_limit(const WriteGroup& group, const SettleLedger& ledger);
+    void checkpoint();
+    void give_back_pages();
+    void note_written(WriteCause cause, std::uint64_t bytes, std::uint64_t fsyncs);
+    void note_logged(WriteCause cause);
+
+    // sqlite_room.cpp
     int set_page_limit(bool drains);
     bool reserve_missing() const { return settings_.reserve_bytes > 0 && !reserve_there_; }
     void keep_reserve();
     void give_up_reserve();
     std::string near_limit(std::uint64_t pages_used, std::uint64_t disk_free, bool was_near) const;
-    void checkpoint();
-    void give_back_pages();
-    void note_written(WriteCause cause, std::uint64_t bytes, std::uint64_t fsyncs);
-    void note_logged(WriteCause cause);
 
     Statement& at(Prepared which) { return prepared_[which]; }
 

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <fstream>
 
+#include "tests/support/process_memory.hpp"
 #include "tests/support/sluiced_process.hpp"
 #include "tests/system/mqtt_client.hpp"
 
@@ -38,14 +38,7 @@ class Backlog : public ::testing::Test {
             folder_.path().string())))
             << broker_.log();
     }
-    double resident_mib() const {
-        std::ifstream in(fmt::format("/proc/{}/status", broker_.pid()));
-        for (std::string word; in >> word;) {
-            double kib = 0;
-            if (word == "VmRSS:" && in >> kib) return kib * 1024 / mib;
-        }
-        return 0;
-    }
+    double resident_mib() const { return static_cast<double>(memory_of(broker_.pid(), "VmRSS")) / mib; }
     void publish(std::uint64_t count) {
         MqttClient publisher;
         ASSERT_TRUE(publisher.connect(broker_.port(), {.client_id = "publisher"}));

@@ -5,10 +5,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
 
 #include "tests/support/memory_group.hpp"
+#include "tests/support/process_memory.hpp"
 #include "tests/support/sluiced_process.hpp"
 #include "tests/system/attack_packets.hpp"
 #include "tests/system/attackers.hpp"
@@ -38,15 +38,6 @@ constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thr
 #else
 constexpr bool sanitized = false;
 #endif
-
-std::uint64_t memory_of(pid_t pid, const std::string& field) {
-    std::ifstream in(fmt::format("/proc/{}/status", pid));
-    for (std::string word; in >> word;) {
-        std::uint64_t kib = 0;
-        if (word == field + ":" && in >> kib) return kib * 1024;
-    }
-    return 0;
-}
 
 class InASmallGroup : public ::testing::Test {
   protected:

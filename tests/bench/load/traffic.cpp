@@ -189,10 +189,11 @@ void Traffic::run_open(std::uint64_t messages) {
     const int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     const std::uint64_t step = 1'000'000'000U / plan_.rate;
     itimerspec spec{};
-    spec.it_interval.tv_nsec = static_cast<long>(step);
-    spec.it_value.tv_nsec = static_cast<long>(step);
+    spec.it_interval.tv_sec = static_cast<time_t>(step / 1'000'000'000U);
+    spec.it_interval.tv_nsec = static_cast<long>(step % 1'000'000'000U);
+    spec.it_value = spec.it_interval;
     const std::uint64_t start = now_ns(), end = start + messages * step + 10'000'000'000U;
-    timerfd_settime(timer, 0, &spec, nullptr);
+    if (timerfd_settime(timer, 0, &spec, nullptr) != 0) throw std::runtime_error("no timer of that rate");
     loop_.watch(timer, nullptr, false);
     std::uint64_t sent = 0;
     while ((sent < messages || !settled()) && now_ns() < end) {

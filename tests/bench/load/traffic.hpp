@@ -3,7 +3,6 @@
 /// latencies.
 #include <cstdint>
 #include <deque>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>

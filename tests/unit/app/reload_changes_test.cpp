@@ -76,8 +76,7 @@ TEST(ReloadChanges, WhatIsNotAppliedIsTold) {
                 ElementsAre("listener port 8883: tls.session_tickets"));
     EXPECT_THAT(waiting("[listener.tls]\ncertificate = \"old.crt\"\nkey = \"old.key\"", ""),
                 ElementsAre("listener port 8883: tls"));
-    EXPECT_THAT(waiting("[admin]", "[store]\nbytes_max = \"1GiB\"\n[admin]"),
-                ElementsAre("store.bytes_max"));
+    EXPECT_THAT(waiting("[admin]", "[store]\nbytes_max = \"1GiB\"\n[admin]"), ElementsAre("store.bytes_max"));
     EXPECT_THAT(waiting("port = 9883", "port = 9884"), ElementsAre("admin.port"));
     EXPECT_THAT(waiting("[admin]\nport = 9883", ""), ElementsAre("admin (removed)"));
 }
