@@ -29,7 +29,7 @@ enum class MemoryRoom : std::uint8_t {
 struct QueueBounds {
     std::size_t messages_max = 100000;
     std::size_t bytes_max = 256U << 20;
-    Millis age_max = Millis::max();  ///< older ones are dropped when their turn comes
+    Millis age_max{0};  ///< older ones are dropped when their turn comes; 0: however old
     WhenFull when_full = WhenFull::drop_oldest;
     /// Of a persistent session: what is kept in memory; the rest waits in the store.
     std::size_t window_messages = 1000;

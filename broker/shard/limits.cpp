@@ -77,6 +77,17 @@ std::span<const SettingRow> limits_rows() {
          1LL << 44,
          {},
          true},
+        {"queue_age_max",
+         duration,
+         "0s",
+         "A message that has waited longer for a client is dropped when its turn comes; 0: however old. A "
+         "Message Expiry "
+         "Interval counts besides.",
+         bind_setting<&Limits::queue_age_max>,
+         0,
+         3650LL * 24 * 3600 * 1000,
+         {},
+         true},
         {"queue_full", choice, "drop_oldest",
          "What happens to a message that finds the queue of a session full: it pushes out the oldest one, it "
          "is dropped, or its publisher is refused (Quota exceeded).",

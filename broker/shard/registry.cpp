@@ -40,6 +40,7 @@ core::QueueBounds Shard::bounds_of_clients(const SharedParts& parts) {
     core::QueueBounds bounds;
     bounds.messages_max = limits.queue_messages_max;
     bounds.bytes_max = limits.queue_bytes_max;
+    bounds.age_max = limits.queue_age_max;
     bounds.when_full = when_full_of(limits.queue_full);
     // Many sessions may come back at once: a small budget has small windows.
     if (const std::uint64_t budget = limits.memory_max.value_or(0); budget != 0)

@@ -271,5 +271,29 @@ TEST_F(FullSessionTest, OtherPoliciesLoseNothingThatWasQueued) {
     }
 }
 
+// What nobody fetched in time is not wanted any more; 0 means that age does not matter.
+TEST_F(SessionTest, MessagesAboveTheAgeAreDroppedWhenTheirTurnComes) {
+    for (const auto age_max : {Millis(0), Millis(1000)}) {
+        QueueBounds bounds;
+        bounds.age_max = age_max;
+        Session session(7, bounds);
+        disk_.clear();
+        QueueEntry old;
+        old.message = Message::freeze({.topic = "t", .payload = as_bytes("old"), .received = at(0).wall});
+        old.row = ++row_;
+        QueueEntry young = old;
+        young.message =
+            Message::freeze({.topic = "t", .payload = as_bytes("young"), .received = at(1500).wall});
+        young.row = ++row_;
+        session.offer(std::move(old), effects_);
+        session.offer(std::move(young), effects_);
+        session.attach(10, at(2000), effects_);
+        if (const auto mark = session.record_mark()) session.on_recorded(mark, at(2000), effects_);
+        const bool drops = age_max.count() > 0;
+        EXPECT_EQ(effects_.drops.size(), drops ? 1U : 0U);
+        EXPECT_EQ(take(), drops ? (Texts{"young:1"}) : (Texts{"old:1", "young:2"}));
+    }
+}
+
 }  // namespace
 }  // namespace sluice::core
