@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
 #include "base/log.hpp"
 #include "store/crc32c.hpp"
+#include "store/log_check.hpp"
 #include "store/queued_store.hpp"
 #include "store/salvage.hpp"
 #include "store/sqlite_schema.hpp"
@@ -65,6 +67,7 @@ Result<Recovered, std::string> SqliteBackend::open(SettleLedger& ledger) {
     lock_ = std::move(lock).value();
     make_room_to_open();
     Recovered out;
+    look_at_log(out.damage);
     if (auto opened = open_file(out.damage); !opened) return Err{opened.error()};
     ledger = SettleLedger{};
     int rc = recover(ledger, out);
@@ -83,6 +86,22 @@ Result<Recovered, std::string> SqliteBackend::open(SettleLedger& ledger) {
     checkpoint();
     keep_reserve();
     return out;
+}
+
+/// SQLite goes by what holds and begins the log anew: the rest would be gone without a word.
+void SqliteBackend::look_at_log(std::vector<std::string>& damage) const {
+    const std::string log = path_ + "-wal";
+    const LogCheck check = check_log(log);
+    if (!check.damaged()) return;
+    const std::string aside = log + ".damaged";
+    std::error_code code;
+    std::filesystem::copy_file(log, aside, std::filesystem::copy_options::overwrite_existing, code);
+    const std::string kept =
+        code ? "it could not be copied: " + code.message() : "a copy was set aside as " + aside;
+    damage.push_back(
+        check.is_log ? fmt::format("{} was damaged: of its last {} commits nothing could be read, {}", log,
+                                   check.commits_behind_damage, kept)
+                     : fmt::format("{} was damaged: it is not a log, what was in it is lost, {}", log, kept));
 }
 
 /// A full disk must not keep the broker from starting: what is stored can still be read and delivered.

@@ -65,6 +65,7 @@ class SqliteBackend final : public Backend {
     Result<void, std::string> open_file(std::vector<std::string>& damage);
     Result<void, std::string> replace_damaged(const std::string& reason, std::vector<std::string>& damage);
     void make_room_to_open();
+    void look_at_log(std::vector<std::string>& damage) const;
     int connect();
     int prepare_all();
     IoReport report(int rc, const std::string& words);

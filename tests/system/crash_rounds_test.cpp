@@ -113,6 +113,7 @@ class CrashRounds : public ::testing::Test {
             play_round(Milliseconds(span_ms(random_)));
             lose_power();
             ASSERT_TRUE(broker_.start(config())) << broker_.log();
+            ASSERT_EQ(broker_.log().find("damaged"), std::string::npos) << broker_.log();
         }
     }
     virtual void lose_power() {}

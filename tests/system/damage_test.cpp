@@ -75,9 +75,12 @@ const Damage damages[] = {
     {"foreign_database", false, [](std::string& file, std::string&) { file.replace(68, 4, "DIFF"); },
      "set aside", 1},
     {"log_truncated", true, [](std::string&, std::string& log) { log.resize(log.size() / 2); }, "", 1},
-    {"log_of_zeros", true, [](std::string&, std::string& log) { log.assign(log.size(), '\0'); }, "", 0},
-    {"log_of_rubbish", true, [](std::string&, std::string& log) { log.assign(log.size(), 'w'); }, "", 0},
-    {"log_with_flipped_bits", true, [](std::string&, std::string& log) { flip_bits(log, 5); }, "", 0},
+    {"log_of_zeros", true, [](std::string&, std::string& log) { log.assign(log.size(), '\0'); },
+     "was damaged", 0},
+    {"log_of_rubbish", true, [](std::string&, std::string& log) { log.assign(log.size(), 'w'); },
+     "was damaged", 0},
+    {"log_with_flipped_bits", true, [](std::string&, std::string& log) { flip_bits(log, 5); }, "was damaged",
+     0},
     {"log_missing", true, [](std::string&, std::string& log) { log.clear(); }, "", 0},
 };
 
