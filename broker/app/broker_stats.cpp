@@ -250,7 +250,7 @@ shard::Health BrokerStats::health() const {
     health.ready = ready_;
     if (!live_) health.alarms.emplace_back("broker: a shard does not answer");
     if (const std::string trouble = shards_.store_trouble(); !trouble.empty()) {
-        health.alarms.push_back("store: commits wait: " + trouble);
+        health.alarms.push_back("store: " + trouble);
     }
     const std::uint64_t held = memory_gauge::total(), held_max = memory_max_;
     if (held_max > 0 && held >= held_max) {

@@ -91,16 +91,8 @@ void ShardSet::on_oldest_found(store::ShardIndex shard, core::SessionKey session
 }
 
 void ShardSet::on_store_trouble(const std::string& problem) {
-    {
-        const std::lock_guard lock(trouble_mutex_);
-        if (trouble_ == problem) return;
-        trouble_ = problem;
-    }
-    if (problem.empty()) {
-        log::info("store: writes again");
-    } else {
-        log::error(fmt::format("store: cannot write, acknowledgements wait: {}", problem));
-    }
+    const std::lock_guard lock(trouble_mutex_);
+    trouble_ = problem;
 }
 
 std::string ShardSet::store_trouble() const {

@@ -33,8 +33,8 @@ class StoreEvents {
     /// Answer to post_find_oldest, likewise.
     virtual void on_oldest_found(ShardIndex shard, core::SessionKey session,
                                  std::vector<core::StoredRow> rows, bool exhausted) = 0;
-    /// The store cannot write (disk full, I/O error): commits wait until it can. `problem` is empty again
-    /// when it could.
+    /// The store cannot write (disk full, I/O error), and commits wait until it can; or a limit is near, and
+    /// publishers should (Store::holds_back). It has been logged. `problem` is empty again when all is well.
     virtual void on_store_trouble(const std::string& problem) = 0;
 };
 
