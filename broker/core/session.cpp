@@ -70,48 +70,6 @@ void Session::restore(const SaveProgress& progress, std::uint64_t queue_messages
     inflight_live_ = static_cast<std::uint32_t>(inflight_.size());
 }
 
-bool Session::all_inflight_loaded() const {
-    for (std::size_t i = 0; i < inflight_.size(); ++i) {
-        if (inflight_[i].state == State::published && !inflight_[i].entry.message) return false;
-    }
-    return true;
-}
-
-/// The live ones; as they stand, unless a PUBREC came out of the order of the PUBLISHes.
-std::vector<std::size_t> Session::inflight_as_sent() const {
-    std::vector<std::size_t> live;
-    live.reserve(inflight_live_);
-    for (std::size_t i = 0; i < inflight_.size(); ++i)
-        if (inflight_[i].state != State::done) live.push_back(i);
-    const auto earlier = [this](std::size_t a, std::size_t b) {
-        return inflight_[a].sent < inflight_[b].sent;
-    };
-    if (!std::is_sorted(live.begin(), live.end(), earlier)) std::sort(live.begin(), live.end(), earlier);
-    return live;
-}
-
-void Session::repeat_inflight(Effects& effects) {
-    // Same order and same packet ids as the first time: PUBLISHes as they were sent [MQTT-4.4.0-1,
-    // MQTT-4.6.0-1], PUBRELs as their PUBRECs came [MQTT-4.6.0-4].
-    // They may be more than the Receive Maximum: it became smaller, or some were not sent before a crash. A
-    // PUBLISH counts until its PUBCOMP [MQTT-3.3.4-9]. And what was left to the store comes back by and by.
-    bool all_before_are_here = true;
-    for (const std::size_t i : inflight_as_sent()) {
-        Inflight& inflight = inflight_[i];
-        if (inflight.state == State::released) {
-            if (std::exchange(inflight.held, false)) {
-                effects.sends.push_back(
-                    {.kind = Send::Kind::pubrel, .after_commit = false, .packet_id = inflight.packet_id()});
-            }
-            continue;
-        }
-        all_before_are_here &= static_cast<bool>(inflight.entry.message);
-        if (!inflight.held || !all_before_are_here || !has_quota_for_held()) continue;
-        unhold(inflight);
-        send_publish(inflight, Known::repeated, effects);
-    }
-}
-
 void Session::send_publish(Inflight& inflight, Known known, Effects& effects) {
     const QueueEntry& entry = inflight.entry;
     effects.sends.push_back(
@@ -171,61 +129,6 @@ void Session::start_sending(QueueEntry entry, std::uint64_t sequence, Known know
     send_publish(inflight_.back(), known, effects);
 }
 
-void Session::on_loaded(std::vector<QueueEntry> entries, bool exhausted, Now now, Effects& effects) {
-    loading_ = false;
-    for (QueueEntry& entry : entries) {
-        if (entry.row <= newest_row_in_memory_ || !entry.message) continue;
-        newest_row_in_memory_ = entry.row;
-        const std::size_t bytes = bytes_of(entry);
-        behind_messages_ -= std::min<std::size_t>(behind_messages_, 1);
-        behind_bytes_ -= std::min(behind_bytes_, bytes);
-        Inflight* sent = nullptr;
-        for (std::size_t i = 0; resend_after_load_ && i < inflight_.size(); ++i) {
-            if (inflight_[i].entry.row == entry.row) sent = &inflight_[i];
-        }
-        if (sent) {
-            sent->entry = std::move(entry);
-            inflight_bytes_ += bytes;
-            --inflight_unloaded_;
-            inflight_unloaded_bytes_ -= std::min(inflight_unloaded_bytes_, bytes);
-        } else {
-            queue_bytes_ += bytes;
-            queue_.push_back(std::move(entry));
-        }
-    }
-    if (exhausted && !offered_since_load_) {
-        // What was counted but could not be read (damaged rows were set aside) is not waiting any more.
-        behind_messages_ = behind_bytes_ = 0;
-    }
-    if (resend_after_load_) {
-        const bool more = !all_inflight_loaded() && behind_messages_ > 0;
-        if (!more) give_up_unloaded();
-        // Not when it is whole: it may be more than there is memory for, and what is acknowledged makes room.
-        if (attached_) repeat_inflight(effects);
-        if (more) {
-            effects.load_wanted = true;
-            return;
-        }
-    }
-    send_waiting(now, effects);
-    // Those that leave with their record make room then.
-    if (!waits_for_record()) trim(effects);
-}
-
-/// All that was in flight and can be read is here.
-void Session::give_up_unloaded() {
-    for (std::size_t i = 0; i < inflight_.size(); ++i) {
-        Inflight& inflight = inflight_[i];
-        if (inflight.state != State::published || inflight.entry.message) continue;
-        unhold(inflight);
-        inflight.state = State::done;
-        --inflight_live_;
-    }
-    remove_done();
-    inflight_unloaded_bytes_ = inflight_unloaded_ = 0;
-    resend_after_load_ = false;
-}
-
 std::uint64_t Session::next_sequence() const {
     std::uint64_t next = last_sequence_ + 1;
     // A packet id still in flight a whole cycle ago must not be used again [MQTT-2.2.1-4].
@@ -273,9 +176,10 @@ void Session::settle(RowId row, Effects& effects) {
 
 void Session::finish(Inflight& inflight, Now now, Effects& effects) {
     unhold(inflight);
+    take_from_store(inflight);
     settle(inflight.entry.row, effects);
     inflight_bytes_ -= bytes_of(inflight.entry);
-    inflight.entry = {};
+    inflight.entry = {.row = inflight.entry.message ? 0 : inflight.entry.row};
     inflight.state = State::done;
     --inflight_live_;
     remove_done();
@@ -284,6 +188,7 @@ void Session::finish(Inflight& inflight, Now now, Effects& effects) {
 }
 
 void Session::remove_done() {
+    if (resend_after_load_) return;
     while (!inflight_.empty() && inflight_.front().state == State::done) inflight_.pop_front();
     // One message that is never acknowledged must not pin the record of all that were sent after it.
     if (inflight_.size() <= 2 * inflight_live_ + 16) return;
@@ -304,6 +209,9 @@ Result<void, ReasonCode> Session::on_puback(PacketId id, Now now, Effects& effec
 
 Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now now, Effects& effects) {
     Inflight* inflight = find_inflight(id);
+    // Of what was restored and is not read yet the QoS is not known: the receiver knows it.
+    if (inflight && inflight->state == State::published && !inflight->entry.message)
+        inflight->entry.qos = QoS::exactly_once;
     if (!inflight || inflight->entry.qos != QoS::exactly_once) {
         // The receiver must get out of its half-finished state [MQTT5 4.3.3]; in its turn [MQTT-4.6.0-4].
         if (!wire::is_error(code)) {
@@ -322,10 +230,11 @@ Result<void, ReasonCode> Session::on_pubrec(PacketId id, ReasonCode code, Now no
     unhold(*inflight);
     if (inflight->state == State::published) {
         // The receiver has it: the message may go, only the id is kept until PUBCOMP [MQTT-4.3.3-4].
+        take_from_store(*inflight);
         settle(inflight->entry.row, effects);
         inflight_bytes_ -= bytes_of(inflight->entry);
+        if (inflight->entry.message) inflight->entry.row = 0;
         inflight->entry.message = {};
-        inflight->entry.row = 0;
         inflight->state = State::released;
         inflight->sent = ++last_sent_;
         effects.progress_changed |= durable();
@@ -361,11 +270,11 @@ SaveProgress Session::progress() const {
     progress.outbound.reserve(inflight_live_ + announced_);
     for (const std::size_t i : inflight_as_sent()) {
         const Inflight& inflight = inflight_[i];
-        progress.outbound.push_back({.row = inflight.entry.row,
-                                     .packet_id = inflight.packet_id(),
-                                     .state = inflight.state == State::released
-                                                  ? InflightRecord::State::released
-                                                  : InflightRecord::State::published});
+        const bool released = inflight.state == State::released;
+        progress.outbound.push_back(
+            {.row = released ? 0 : inflight.entry.row,
+             .packet_id = inflight.packet_id(),
+             .state = released ? InflightRecord::State::released : InflightRecord::State::published});
     }
     for (std::size_t i = 0; i < announced_; ++i) {
         progress.outbound.push_back({.row = queue_[i].row,

@@ -241,6 +241,7 @@ class Session {
     /// Of inflight_, which is not empty.
     Inflight* at_sequence(std::uint64_t sequence);
     std::uint64_t next_sequence() const;
+    void take_from_store(const Inflight& inflight);
     void remove_done();
     bool all_inflight_loaded() const;
     bool full_for(std::size_t body_bytes) const;

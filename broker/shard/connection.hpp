@@ -142,6 +142,7 @@ class Connection final : public Link, private net::ChannelHandler, private Ticke
     Step check_receive_maximum(const wire::Publish& packet) const;
     Step refuse_publish(const wire::Publish& packet, const Refused& why);
     core::MessagePtr freeze(const wire::Publish& packet, std::string_view topic);
+    void publish(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin = {});
     void accept_qos1(const wire::Publish& packet, const core::MessagePtr& message);
     void accept_qos2(const wire::Publish& packet, const core::MessagePtr& message);
     void repeat_pubrec(wire::PacketId id);

@@ -168,7 +168,8 @@ void Connection::hold_to_memory() {
 }
 
 void Connection::hold_to_store() {
-    if (gone_ || holds_ended_ || !shard_.store_holds_back()) return;
+    // Who has something to acknowledge makes room by that, and must be heard.
+    if (gone_ || holds_ended_ || session().inflight_count() > 0) return;
     hold_for(false);
 }
 

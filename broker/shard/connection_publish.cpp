@@ -38,10 +38,9 @@ Connection::Step Connection::handle_publish(const wire::Frame& frame) {
     }
     const core::MessagePtr message = freeze(*packet, topic);
     hold_to_memory();
-    if (packet->qos != QoS::at_most_once || packet->retain) hold_to_store();
     switch (packet->qos) {
         case QoS::at_most_once:
-            shard_.publish(message, 0);
+            publish(message, 0);
             break;
         case QoS::at_least_once:
             accept_qos1(*packet, message);
@@ -153,11 +152,15 @@ Connection::Step Connection::refuse_publish(const wire::Publish& packet, const R
     return {};
 }
 
+void Connection::publish(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
+    if (!shard_.publish(message, ticket, origin)) hold_to_store();
+}
+
 void Connection::accept_qos1(const wire::Publish& packet, const core::MessagePtr& message) {
     const std::uint64_t cookie = push_ack(PacketType::puback, packet.packet_id);
     ack_at(cookie).counts = ack_at(cookie).routed = true;
     ++publishes_pending_;
-    with_ticket(cookie, [&](TicketId ticket) { shard_.publish(message, ticket); });
+    with_ticket(cookie, [&](TicketId ticket) { publish(message, ticket); });
 }
 
 // Not delivered again, answered again [MQTT-4.3.3-10], once what the first one caused is durable.
@@ -189,7 +192,7 @@ void Connection::accept_qos2(const wire::Publish& packet, const core::MessagePtr
             (void)shard_.record_inbound(id_, packet.packet_id);
             shard_.hold_until_saved(ticket, id_);
         }
-        shard_.publish(message, ticket, origin);
+        publish(message, ticket, origin);
     });
 }
 

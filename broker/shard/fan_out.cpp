@@ -19,14 +19,23 @@ namespace {
 // their acknowledgements.
 constexpr std::size_t mail_high_mark = 50'000;
 
+bool adds_message(const core::LedgerEntry& entry) {
+    return std::holds_alternative<core::AppendMessage>(entry) ||
+           std::holds_alternative<core::SetRetained>(entry);
+}
+
 }  // namespace
 
-void Shard::publish(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
+bool Shard::publish(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
     owner_.check();
     const std::size_t before = batch_.size();
     if (message->retain()) retain_once(message, origin);
     route(message, ticket, origin);
     if (ticket != 0 && batch_.size() > before) hold_until_commit(ticket);
+    if (!store_holds_back()) return true;
+    // What others keep of it is not known here.
+    return peers_.size() == 1 &&
+           std::none_of(batch_.begin() + static_cast<std::ptrdiff_t>(before), batch_.end(), adds_message);
 }
 
 void Shard::route(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin) {
@@ -176,7 +185,7 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
     if (durable) {
         entry.row = row;
         target = {s.session->key(), entry.qos, entry.retain, identifiers, share};
-    } else if (share && entry.qos == QoS::exactly_once && passage.origin && !passage.origin->acknowledged) {
+    } else if (share && entry.qos != QoS::at_most_once && passage.origin && !passage.origin->acknowledged) {
         entry.exchange = passage.origin->exchange;
     }
 

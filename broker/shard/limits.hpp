@@ -20,7 +20,7 @@ struct Limits {
     std::uint32_t handshakes_max = 1000;            ///< connections that have not been let in yet
     std::uint32_t queue_messages_max = 100000;      ///< per session
     std::uint64_t queue_bytes_max = 256ULL << 20;   ///< per session, message bodies
-    std::chrono::milliseconds queue_age_max{0};  ///< per message; 0: however old
+    std::chrono::milliseconds queue_age_max{0};     ///< per message; 0: however old
     QueueFull queue_full = QueueFull::drop_oldest;
     std::uint16_t receive_maximum =
         100;  ///< announced: QoS 1 and 2 messages that a client may have unacknowledged

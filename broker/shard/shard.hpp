@@ -94,9 +94,9 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
         return parts_.authenticator ? parts_.authenticator->begin_exchange(method) : nullptr;
     }
 
-    /// The way of every message: retained, local sessions, other shards. `ticket` (or 0) gets a
-    /// wait for each part that is not done at once; its own wait is the caller's.
-    void publish(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin = {});
+    /// The way of every message: retained, local sessions, other shards. `ticket` (or 0) gets a wait for each
+    /// part that is not done at once; its own wait is the caller's. False: its publisher should wait.
+    bool publish(const core::MessagePtr& message, TicketId ticket, const OriginPtr& origin = {});
     // once.cpp: QoS 2 messages of persistent sessions
     /// For publish(); `dup` as in the packet. Null: nothing of the message can be on disk without its id.
     OriginPtr origin_of(core::SubscriberId id, wire::PacketId packet_id, const core::Message& message,

@@ -65,6 +65,14 @@ Result<DirLock, std::string> take_data_dir(const std::string& given) {
     return lock;
 }
 
+bool is_in_use(const std::string& dir) {
+    const int fd = ::open((dir + "/" + lock_name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return false;
+    const bool taken = ::flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    ::close(fd);
+    return taken;
+}
+
 void sync_dir(const std::string& dir) {
     const int fd = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return;

@@ -31,6 +31,9 @@ class DirLock {
 /// the directory and the reason.
 Result<DirLock, std::string> take_data_dir(const std::string& dir);
 
+/// Whether a broker holds that lock now. Takes nothing, makes nothing.
+bool is_in_use(const std::string& dir);
+
 /// Makes renames and new files in the directory durable.
 void sync_dir(const std::string& dir);
 

@@ -1,5 +1,7 @@
 #include "store/log_check.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -49,6 +51,13 @@ bool read(std::ifstream& in, std::uint8_t* to, std::size_t count) {
 }
 
 }  // namespace
+
+std::string describe(const LogCheck& check, const std::string& path) {
+    if (!check.damaged()) return {};
+    if (!check.is_log) return path + " was damaged: it is not a log, what was in it is lost";
+    return fmt::format("{} was damaged: of its last {} commits nothing could be read", path,
+                       check.commits_behind_damage);
+}
 
 LogCheck check_log(const std::string& path) {
     LogCheck result;

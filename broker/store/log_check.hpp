@@ -18,5 +18,7 @@ struct LogCheck {
 /// Reads `path`; one that is missing or empty is a log with nothing in it.
 /// <https://sqlite.org/fileformat2.html#walformat>
 LogCheck check_log(const std::string& path);
+/// One line about what is lost; empty: nothing that anybody was promised.
+std::string describe(const LogCheck& check, const std::string& path);
 
 }  // namespace sluice::store

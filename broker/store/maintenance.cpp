@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "store/data_dir.hpp"
+#include "store/log_check.hpp"
 #include "store/salvage.hpp"
 #include "store/sqlite_recovery.hpp"
 #include "store/sqlite_schema.hpp"
@@ -102,15 +103,20 @@ bool give_to_owner_of(const std::string& data_dir, const std::string& file) {
     return ::stat(data_dir.c_str(), &dir) == 0 && ::chown(file.c_str(), dir.st_uid, dir.st_gid) == 0;
 }
 
-Result<void, std::string> copy_file(const std::string& from, const std::string& to) {
-    const int fd = ::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return Err{fmt::format("{} cannot be made: {}", to, std::strerror(errno))};
+/// All of `from`, what is in its log included, as one file; the report is of the copy.
+Result<StoreReport, std::string> copy_store(const std::string& file, const std::string& to_file) {
+    SqliteDb from, to;
+    int rc = from.open(file, SqliteDb::Mode::read_only);
+    if (rc != SQLITE_OK) return Err{fmt::format("{} cannot be opened: {}", file, from.error())};
+    sqlite3_db_config(from.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    const int fd = ::open(to_file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return Err{fmt::format("{} cannot be made: {}", to_file, std::strerror(errno))};
     ::close(fd);
-    std::error_code code;
-    fs::copy_file(from, to, fs::copy_options::overwrite_existing, code);
-    if (code) return Err{fmt::format("{} cannot be copied to {}: {}", from, to, code.message())};
-    ::chmod(to.c_str(), 0600);
-    return {};
+    rc = to.open(to_file, SqliteDb::Mode::read_write);
+    if (rc == SQLITE_OK) rc = copy_pages(from, to);
+    if (rc != SQLITE_OK) return Err{fmt::format("{} cannot be copied to {}: {}", file, to_file, to.error())};
+    to.close();
+    return check_store(to_file);
 }
 
 }  // namespace
@@ -118,9 +124,15 @@ Result<void, std::string> copy_file(const std::string& from, const std::string& 
 Result<StoreReport, std::string> check_store(const std::string& file) {
     StoreReport report;
     if (auto looked = look(file, report); !looked) return Err{looked.error()};
+    const bool file_damaged = !report.damage.empty();
+    // Of a running broker the log moves under whoever reads it.
+    if (!is_in_use(folder_of(file))) {
+        const std::string lost = describe(check_log(file + "-wal"), file + "-wal");
+        if (!lost.empty()) report.damage.push_back(lost);
+    }
     struct stat info {};
     if (::stat(file.c_str(), &info) == 0) report.file_bytes = static_cast<std::uint64_t>(info.st_size);
-    if (!report.damage.empty()) return report;
+    if (file_damaged) return report;
     SqliteDb db;
     SettleLedger ledger;
     Recovered recovered;
@@ -135,7 +147,7 @@ Result<StoreReport, std::string> check_store(const std::string& file) {
     if (rc == SQLITE_OK && verdict != "ok")
         report.damage.push_back(fmt::format("{} is damaged: {}", file, verdict));
     // A file of an earlier version lacks tables; the start that brings it up reads the rest.
-    const bool readable = report.damage.empty() && report.schema == schema_version;
+    const bool readable = verdict == "ok" && report.schema == schema_version;
     if (rc == SQLITE_OK && readable) rc = recovery.read();
     if (rc == SQLITE_OK && readable) rc = recovery.check_bodies();
     if (is_damage(rc)) {
@@ -155,40 +167,33 @@ Result<StoreReport, std::string> back_up_store(const std::string& data_dir, cons
     std::error_code code;
     if (fs::exists(target, code)) return Err{target + " is there already; a backup does not replace another"};
     Unfinished part(target + ".part");
-    {
-        SqliteDb from, to;
-        int rc = from.open(file, SqliteDb::Mode::read_only);
-        if (rc != SQLITE_OK) return Err{fmt::format("{} cannot be opened: {}", file, from.error())};
-        sqlite3_db_config(from.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-        const int fd = ::open(part.path().c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0) return Err{fmt::format("{} cannot be made: {}", part.path(), std::strerror(errno))};
-        ::close(fd);
-        rc = to.open(part.path(), SqliteDb::Mode::read_write);
-        if (rc == SQLITE_OK) rc = copy_pages(from, to);
-        if (rc != SQLITE_OK)
-            return Err{fmt::format("{} cannot be copied to {}: {}", file, part.path(), to.error())};
-    }
-    auto report = check_store(part.path());
+    auto report = copy_store(file, part.path());
     if (!report) return report;
     if (auto finished = part.finish(target); !finished) return Err{finished.error()};
     return report;
 }
 
 Result<Restored, std::string> restore_store(const std::string& backup, const std::string& data_dir) {
-    auto report = check_store(backup);
-    if (!report) return Err{report.error()};
-    if (!report->damage.empty()) return Err{report->damage.front() + "; nothing was changed"};
+    std::error_code code;
+    // One that a start would make: a restore that lands in a misspelt folder helps nobody.
+    if (!fs::is_directory(data_dir, code)) return Err{data_dir + " is not a directory"};
+    StoreReport found;
+    if (auto looked = look(backup, found); !looked) return Err{looked.error()};
+    if (!found.damage.empty()) return Err{found.damage.front() + "; nothing was changed"};
     const auto lock = take_data_dir(data_dir);
     if (!lock) return Err{lock.error() + "; stop it first"};
     const std::string file = store_of(data_dir);
     Unfinished part(file + ".part");
-    if (auto copied = copy_file(backup, part.path()); !copied) return Err{copied.error()};
+    auto report = copy_store(backup, part.path());
+    if (!report) return Err{report.error()};
+    if (!report->damage.empty())
+        return Err{fmt::format("{}: {}; nothing was changed", backup, report->damage.front())};
     if (!give_to_owner_of(data_dir, part.path()) || !give_to_owner_of(data_dir, data_dir + "/" + lock_name))
         return Err{fmt::format("{} cannot be given to the owner of {}: {}", part.path(), data_dir,
                                std::strerror(errno))};
     Restored restored{.report = std::move(report).value(), .set_aside = {}};
-    std::error_code code;
-    if (fs::exists(file, code)) {
+    // A log without its file would be taken for the restored one's.
+    if (fs::exists(file, code) || fs::exists(file + "-wal", code)) {
         auto aside = set_aside(file, Aside::replaced);
         if (!aside) return Err{aside.error()};
         restored.set_aside = std::move(aside).value();

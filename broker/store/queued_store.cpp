@@ -115,8 +115,10 @@ void QueuedStore::post_load(const Load& load) {
 
 void QueuedStore::run() {
     bool stop = false;
+    tell_trouble(backend_->pressure());
     while (!stop) {
         take_inbox(Take::when_called);
+        look_at_pressure();
         {
             const std::lock_guard lock(mutex_);
             stop = stopping_;
@@ -144,8 +146,15 @@ bool QueuedStore::run_ready() {
 /// When the thread must wake without being called.
 std::optional<QueuedStore::Clock::time_point> QueuedStore::wake_at() const {
     if (retry_at_) return retry_at_;
-    if (!group_since_) return std::nullopt;
-    return *group_since_ + settings_.durability.window;
+    if (group_since_) return *group_since_ + settings_.durability.window;
+    return trouble_.empty() ? std::nullopt : std::optional(next_look_);
+}
+
+/// Without a commit nobody would notice that there is room again.
+void QueuedStore::look_at_pressure() {
+    if (trouble_.empty() || retry_at_ || group_since_ || Clock::now() < next_look_) return;
+    tell_trouble(backend_->pressure());
+    next_look_ = Clock::now() + settings_.retry_pause;
 }
 
 bool QueuedStore::full() const {
@@ -162,7 +171,7 @@ void QueuedStore::take_inbox(Take how) {
         std::unique_lock lock(mutex_);
         if (how == Take::when_called) {
             const auto deadline = wake_at();
-            timer_runs_ = deadline.has_value();
+            timer_runs_ = retry_at_ || group_since_;
             const auto called = [this] { return urgent_ || stopping_; };
             if (deadline) {
                 wake_.wait_until(lock, *deadline, called);
@@ -277,6 +286,7 @@ void QueuedStore::tell_trouble(const std::string& problem) {
         log::error("store: " + problem);
     }
     trouble_ = problem;
+    next_look_ = Clock::now() + settings_.retry_pause;
     holds_back_ = counts_.in_trouble = !problem.empty();
     publish_stats();
     events_->on_store_trouble(problem);

@@ -90,6 +90,7 @@ class QueuedStore final : public Store {
     void tell_committed(const std::map<ShardIndex, TurnNumber>& turns);
     void tell_trouble(const std::string& problem);
     void postpone(const IoReport& report);
+    void look_at_pressure();
     void answer_loads();
     IoReport load(const Load& load, Answer& answer);
     IoReport find_sizes(const Load& load, Answer& answer);
@@ -125,8 +126,9 @@ class QueuedStore final : public Store {
     std::optional<Clock::time_point> group_since_;
     std::optional<Clock::time_point> retry_at_;  ///< set while in trouble
     std::string trouble_;
-    bool full_ = false;         ///< as of the last look at the inbox
-    bool loads_stuck_ = false;  ///< the disk refused to read
+    Clock::time_point next_look_{};  ///< at the pressure, while there is trouble and nothing to commit
+    bool full_ = false;              ///< as of the last look at the inbox
+    bool loads_stuck_ = false;       ///< the disk refused to read
     StoreStats counts_;
     StoreEvents* events_ = nullptr;
     std::thread thread_;

@@ -163,7 +163,7 @@ class BorrowedFirstPage {
     BorrowedFirstPage() = default;
     ~BorrowedFirstPage() {
         if (fd_ < 0) return;
-        if (::pwrite(fd_, own_.data(), own_.size(), 0) < 0) errno = 0;
+        if (!own_.empty() && ::pwrite(fd_, own_.data(), own_.size(), 0) < 0) errno = 0;
         ::close(fd_);
     }
     BorrowedFirstPage(const BorrowedFirstPage&) = delete;
@@ -179,8 +179,9 @@ class BorrowedFirstPage {
         struct stat info {};
         if (fd_ < 0 || ::fstat(fd_, &info) != 0 || info.st_size <= static_cast<off_t>(page_bytes))
             return false;
-        own_.resize(page_bytes);
-        if (::pread(fd_, own_.data(), own_.size(), 0) != static_cast<ssize_t>(page_bytes)) return false;
+        std::vector<unsigned char> own(page_bytes);
+        if (::pread(fd_, own.data(), own.size(), 0) != static_cast<ssize_t>(page_bytes)) return false;
+        own_ = std::move(own);
         // The file's length in pages, and that it is to be believed: "version-valid-for" is the change
         // counter.
         const auto pages = static_cast<std::uint64_t>(info.st_size) / page_bytes;

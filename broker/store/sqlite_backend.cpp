@@ -91,17 +91,14 @@ Result<Recovered, std::string> SqliteBackend::open(SettleLedger& ledger) {
 /// SQLite goes by what holds and begins the log anew: the rest would be gone without a word.
 void SqliteBackend::look_at_log(std::vector<std::string>& damage) const {
     const std::string log = path_ + "-wal";
-    const LogCheck check = check_log(log);
-    if (!check.damaged()) return;
+    const std::string lost = describe(check_log(log), log);
+    if (lost.empty()) return;
     const std::string aside = log + ".damaged";
     std::error_code code;
     std::filesystem::copy_file(log, aside, std::filesystem::copy_options::overwrite_existing, code);
     const std::string kept =
         code ? "it could not be copied: " + code.message() : "a copy was set aside as " + aside;
-    damage.push_back(
-        check.is_log ? fmt::format("{} was damaged: of its last {} commits nothing could be read, {}", log,
-                                   check.commits_behind_damage, kept)
-                     : fmt::format("{} was damaged: it is not a log, what was in it is lost, {}", log, kept));
+    damage.push_back(lost + ", " + kept);
 }
 
 /// A full disk must not keep the broker from starting: what is stored can still be read and delivered.

@@ -55,6 +55,7 @@ void SqliteBackend::give_up_reserve() {
 /// messages that they have sent already, and the records of those who come to drain queues.
 std::string SqliteBackend::pressure() {
     std::uint64_t pages = 0, free = 0;
+    keep_reserve();
     if (db_.query("PRAGMA page_count", pages) != SQLITE_OK ||
         db_.query("PRAGMA freelist_count", free) != SQLITE_OK)
         return {};

@@ -21,6 +21,7 @@ House::House(const HousePlan& plan, Upstream& upstream) : plan_(plan), upstream_
     settings.durability.window = plan.window;
     settings.group_messages_max = plan.group_messages_max;
     settings.reserve_bytes = 0;  // the real file system's
+    settings.disk.free_min = 0;  // likewise
     store_ = std::make_unique<store::QueuedStore>(settings, std::make_unique<store::SqliteBackend>(settings));
     front_ = std::make_unique<Mutant>(*store_, static_cast<store::StoreEvents&>(*this), plan.mutation);
 }

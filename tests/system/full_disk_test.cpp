@@ -117,6 +117,32 @@ TEST_F(FullDisk, others_who_fill_it_are_outlived) {
     expect_all_received();
 }
 
+// And whoever publishes to those who are there is not slowed, full or not.
+TEST_F(FullDisk, an_alarm_goes_without_traffic_and_what_is_not_kept_does_not_wait) {
+    const auto filler = data() / "of-somebody-else";
+    {
+        std::ofstream out(filler, std::ios::binary);
+        const std::string block(64 * 1024, 'f');
+        while (std::filesystem::space(data()).available > (3U << 20) + block.size())
+            ASSERT_TRUE(out.write(block.data(), static_cast<std::streamsize>(block.size())).flush());
+    }
+    publisher_.run(200ms, 100);
+    EXPECT_EQ(health(), 1);
+    SteadySubscriber live("live", "live/#", QoS::at_least_once, 0);
+    ASSERT_TRUE(live.connect(broker_.port()));
+    LoadPublisher other("other", "live/t", QoS::at_least_once);
+    ASSERT_TRUE(other.connect(broker_.port()));
+    std::thread reads([&] { live.run(2s); });
+    other.run(500ms, 1000);
+    EXPECT_TRUE(other.finish(5s));
+    reads.join();
+    EXPECT_GT(other.acknowledged().size(), 200U);
+    std::filesystem::remove(filler);
+    const auto deadline = Steady::now() + 20s;
+    while (health() != 0 && Steady::now() < deadline) std::this_thread::sleep_for(100ms);
+    EXPECT_EQ(health(), 0) << broker_.log();
+}
+
 // Nor does it matter that the power goes while it is full.
 TEST_F(FullDisk, a_start_on_a_full_disk_serves_what_is_there) {
     ASSERT_TRUE(publish_until_nothing_is_acknowledged());

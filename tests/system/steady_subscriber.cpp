@@ -10,7 +10,7 @@ using wire::QoS;
 
 bool SteadySubscriber::connect(std::uint16_t port) {
     const auto connack =
-        client_.connect(port, {.client_id = client_id_, .clean_start = false, .expiry_s = 36000});
+        client_.connect(port, {.client_id = client_id_, .clean_start = false, .expiry_s = expiry_s_});
     if (!connack || is_error(connack->code)) return false;
     if (subscribed_) return connack->session_present;
     return subscribed_ = client_.subscribe(filter_, qos_);

@@ -1,6 +1,6 @@
 #pragma once
-/// SteadySubscriber: a persistent session that receives through crashes of the broker, keeps to the letter of
-/// QoS 2, and counts what it got, by topic.
+/// SteadySubscriber: a session, as a rule a persistent one, that receives through crashes of the broker,
+/// keeps to the letter of QoS 2, and counts what it got, by topic.
 #include <cstdint>
 #include <map>
 #include <set>
@@ -19,8 +19,8 @@ class SteadySubscriber {
         std::size_t out_of_order = 0;  ///< first occurrences behind a higher number
     };
 
-    SteadySubscriber(std::string client_id, std::string filter, wire::QoS qos)
-        : client_id_(std::move(client_id)), filter_(std::move(filter)), qos_(qos) {}
+    SteadySubscriber(std::string client_id, std::string filter, wire::QoS qos, std::uint32_t expiry_s = 36000)
+        : client_id_(std::move(client_id)), filter_(std::move(filter)), qos_(qos), expiry_s_(expiry_s) {}
 
     /// The first time it subscribes, later it expects its session.
     bool connect(std::uint16_t port);
@@ -38,6 +38,7 @@ class SteadySubscriber {
     MqttClient client_;
     const std::string client_id_, filter_;
     const wire::QoS qos_;
+    const std::uint32_t expiry_s_;
     bool subscribed_ = false;
     std::set<wire::PacketId> unreleased_;  ///< QoS 2, received
     std::map<std::string, Topic> topics_;

@@ -122,6 +122,36 @@ TEST_F(SessionTest, WhatWasInFlightIsRepeatedAWindowAtATime_MQTT_4_6_0_1) {
     EXPECT_EQ(session.backlog_messages(), 2U);
 }
 
+// A receiver may answer late what it got by an earlier connection, while that is being read back.
+TEST_F(SessionTest, WhatIsAnsweredBeforeItIsRepeatedDoesNotComeAgain_MQTT_4_3_3_5) {
+    const std::string large(3000, 'x');
+    for (const bool restarted : {false, true}) {
+        Session before(7, {});
+        disk_.clear();
+        row_ = 0;
+        before.attach(10, at(0), effects_);
+        for (int i = 0; i < 3; ++i) offer(before, large + std::to_string(i), QoS::exactly_once);
+        before.detach();
+        before.spill();
+        take();
+        Session after(7, {});
+        after.restore(before.progress(), disk_.size(), 9000, false);
+        Session& session = restarted ? after : before;
+        session.attach(10, at(0), effects_);
+        session.load_posted();
+        take();
+        ASSERT_TRUE(session.on_pubrec(2, ReasonCode::success, at(0), effects_).ok());
+        EXPECT_EQ(take(), (Texts{"rel:2"}));
+        ASSERT_TRUE(session.on_pubcomp(2, at(0), effects_).ok());
+        ASSERT_TRUE(session.on_pubrec(3, ReasonCode::success, at(0), effects_).ok());
+        take();
+        session.on_loaded({disk_.begin(), disk_.end()}, true, at(0), effects_);
+        EXPECT_EQ(take(), (Texts{large + "0:1d"}));
+        EXPECT_EQ(session.queued_messages(), 0U);
+        EXPECT_EQ(session.inflight_count(), 2U);
+    }
+}
+
 // But for what has a packet id already.
 TEST_F(SessionTest, APresentClientsQueueIsSpilledToo) {
     constexpr std::size_t messages = 60;

@@ -104,6 +104,46 @@ TEST_F(Maintenance, a_restored_store_is_what_was_backed_up_and_the_other_is_kept
     EXPECT_EQ(load(256).entries.size(), 100U);
 }
 
+// What the log of a killed broker holds is a part of the store, also when that is restored from; and a log
+// without its file must not meet another one.
+TEST_F(Maintenance, a_restore_takes_the_log_along_and_leaves_none_behind) {
+    const std::filesystem::path killed = dir_.file("killed");
+    std::filesystem::create_directory(killed);
+    for (const char* suffix : {"", "-wal"})
+        std::filesystem::copy_file(db_path() + suffix, killed / (std::string("sluice.db") + suffix));
+    ASSERT_GT(std::filesystem::file_size(killed / "sluice.db-wal"), 4096U);
+    post_and_wait(batch(append(row_id(101), "later", {target(256)})));
+    ASSERT_TRUE(back_up_store(dir_.path(), backup()).ok());
+    std::filesystem::copy_file(db_path() + "-wal", dir_.file("orphan-wal"));
+    stop();
+    std::filesystem::remove(db_path());
+    std::filesystem::copy_file(dir_.file("orphan-wal"), db_path() + "-wal");
+
+    const auto restored = restore_store((killed / "sluice.db").string(), dir_.path());
+    ASSERT_TRUE(restored.ok()) << restored.error();
+    expect_whole(restored->report);
+    EXPECT_FALSE(restored->set_aside.empty());
+    EXPECT_FALSE(std::filesystem::exists(db_path() + "-wal"));
+    begin();
+    EXPECT_EQ(load(256).entries.size(), 100U);
+    EXPECT_FALSE(restore_store(backup(), dir_.file("no-such-folder")).ok());
+    EXPECT_FALSE(std::filesystem::exists(dir_.file("no-such-folder")));
+}
+
+TEST_F(Maintenance, a_check_tells_what_a_damaged_log_has_lost) {
+    std::string log;
+    for (std::uint64_t i = 101; i < 106; ++i) post_and_wait(batch(append(row_id(i), "later", {target(256)})));
+    std::filesystem::create_directory(dir_.file("killed"));
+    std::filesystem::copy_file(db_path(), dir_.file("killed/sluice.db"));
+    std::ifstream in(db_path() + "-wal", std::ios::binary);
+    log.assign(std::istreambuf_iterator<char>(in), {});
+    log[log.size() / 2] ^= 1;
+    std::ofstream(dir_.file("killed/sluice.db-wal"), std::ios::binary) << log;
+    const auto report = check_store(dir_.file("killed/sluice.db"));
+    ASSERT_TRUE(report.ok()) << report.error();
+    EXPECT_THAT(report->damage, ElementsAre(HasSubstr("commits nothing could be read")));
+}
+
 TEST_F(Maintenance, a_damaged_backup_replaces_nothing) {
     stop();
     const std::string fine = read_db();
