@@ -21,7 +21,6 @@ namespace {
 // Few, so that they are used again soon.
 constexpr PacketId packet_ids = 30;
 constexpr PacketId subscription_ids = 1000;
-// Beyond an expiry or a delay, until the broker has surely noticed.
 /// The delay begins when the broker sees the end of the connection, and the time may leap more than once before its
 /// shard has a turn.
 constexpr std::int64_t will_slack_ms = 10'000;
