@@ -21,8 +21,8 @@ namespace {
 // Few, so that they are used again soon.
 constexpr PacketId packet_ids = 30;
 constexpr PacketId subscription_ids = 1000;
-/// The delay begins when the broker sees the end of the connection, and the time may leap more than once before its
-/// shard has a turn.
+/// The delay begins when the broker sees the end of the connection, and the time may leap more than once
+/// before its shard has a turn.
 constexpr std::int64_t will_slack_ms = 10'000;
 
 std::uint64_t connections_made = 0;
