@@ -155,7 +155,8 @@ void add_store(Samples& out, const store::StoreStats& s) {
             static_cast<double>(s.disk_free_min));
     out.add("sluice_store_commit_max_seconds", "The longest commit since the start.", MetricKind::gauge,
             static_cast<double>(s.commit_us_max) / 1e6);
-    out.add("sluice_store_in_trouble", "1 while the store cannot write.", MetricKind::gauge,
+    out.add("sluice_store_in_trouble",
+            "1 while the store cannot write, or a limit is so near that publishers wait.", MetricKind::gauge,
             s.in_trouble ? 1 : 0);
 }
 

@@ -211,8 +211,7 @@ Answered<int> show_store(const Command& command) {
         return waits ? exit_alarm : 0;
     }
     const auto size_of = [&](const char* key) { return human_bytes(number_of(found, key)); };
-    command.out << fmt::format("store: {}\n",
-                               waits ? "WAITS, see the log: acknowledgements wait with it" : "writes")
+    command.out << fmt::format("store: {}\n", waits ? "TROUBLE: `sluicectl health` says what" : "writes")
                 << fmt::format(
                        "file: {} of at most {}; {} free on the disk, of which {} are left to others\n",
                        size_of("file_bytes"), size_of("file_max_bytes"), size_of("disk_free_bytes"),

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <thread>
 
@@ -28,7 +30,7 @@ class FullDisk : public ::testing::Test {
     void SetUp() override {
         std::filesystem::create_directory(data());
         if (::mount("tmpfs", data().c_str(), "tmpfs", 0, "size=28m") != 0)
-            GTEST_SKIP() << "no small file system can be made here";
+            GTEST_SKIP() << "a tmpfs cannot be mounted here (root only): " << std::strerror(errno);
         mounted_ = true;
         start();
         ASSERT_TRUE(subscriber_.connect(broker_.port()));

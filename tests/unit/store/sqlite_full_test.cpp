@@ -34,6 +34,34 @@ class SqliteFull : public SqliteStoreTest {
         return posted;
     }
 
+    /// A hundred messages, and the store is closed.
+    void fill_a_little() {
+        Batch entries = batch(save_session(256));
+        for (std::uint64_t i = 1; i <= 100; ++i)
+            entries.emplace_back(append(row_id(i), payload_, {target(256)}));
+        post_and_wait(std::move(entries));
+        stop();
+    }
+    /// After fill_a_little(): fifty more wait, until sixty have left.
+    void expect_no_growth_but_draining(const std::string& trouble) {
+        begin();
+        const auto pages = query("PRAGMA page_count");
+        const RowId first = recovered_.row_max / 256 + 1;
+        Batch more;
+        for (std::uint64_t i = 0; i < 50; ++i)
+            more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
+        post(std::move(more));
+        const auto deadline = std::chrono::steady_clock::now() + 20s;
+        while (!waits() && std::chrono::steady_clock::now() < deadline) load(256, row_id(first + 50));
+        EXPECT_THAT(observer_->troubles().back(), HasSubstr(trouble));
+        EXPECT_EQ(query("PRAGMA page_count"), pages);
+        for (std::uint64_t i = 1; i <= 60; ++i) post(batch(core::SettleMessage{256, row_id(i)}));
+        EXPECT_TRUE(observer_->wait_committed(0, turn_));
+        stop();
+        begin();
+        EXPECT_EQ(recovered_.sessions.at(0).queue_messages, 90U);
+    }
+
     const std::string payload_ = std::string(2000, 'f');
 };
 
@@ -158,24 +186,9 @@ TEST_F(SqliteFull, interval_mode_holds_acknowledgements_back_too) {
 // What others are to be left: the file does not take it, but what is in it can be delivered.
 TEST_F(SqliteFull, with_little_free_on_the_disk_the_file_does_not_grow_but_can_be_drained) {
     begin();
-    Batch entries = batch(save_session(256));
-    for (std::uint64_t i = 1; i <= 100; ++i) entries.emplace_back(append(row_id(i), payload_, {target(256)}));
-    post_and_wait(std::move(entries));
-    stop();
+    fill_a_little();
     settings_.disk.free_min = std::uint64_t{1} << 60;
-    begin();
-    const auto file_bytes = std::filesystem::file_size(db_path());
-    const RowId first = recovered_.row_max / 256 + 1;
-    Batch more;
-    for (std::uint64_t i = 0; i < 50; ++i)
-        more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
-    post(std::move(more));
-    EXPECT_TRUE(observer_->wait_trouble());
-    EXPECT_THAT(observer_->troubles().back(), HasSubstr("(store.free_min)"));
-    for (std::uint64_t i = 1; i <= 60; ++i) post(batch(core::SettleMessage{256, row_id(i)}));
-    EXPECT_TRUE(observer_->wait_committed(0, turn_));
-    stop();
-    EXPECT_LE(std::filesystem::file_size(db_path()), file_bytes + (1U << 20));
+    expect_no_growth_but_draining("(store.free_min); acknowledgements wait");
 }
 
 TEST_F(SqliteFull, a_reserve_is_kept_while_there_is_room) {
@@ -187,27 +200,10 @@ TEST_F(SqliteFull, a_reserve_is_kept_while_there_is_room) {
 // A file that takes the last blocks of a disk cannot have its log written back, and then not even be drained.
 TEST_F(SqliteFull, without_room_for_a_reserve_the_file_does_not_grow_but_can_be_drained) {
     begin();
-    Batch entries = batch(save_session(256));
-    for (std::uint64_t i = 1; i <= 100; ++i) entries.emplace_back(append(row_id(i), payload_, {target(256)}));
-    post_and_wait(std::move(entries));
-    stop();
+    fill_a_little();
     settings_.reserve_bytes = 1 << 20;
     std::filesystem::create_directory(dir_.file("sluice.reserve"));  // so that it cannot be made
-    begin();
-    const auto file_bytes = std::filesystem::file_size(db_path());
-    const RowId first = recovered_.row_max / 256 + 1;
-    Batch more;
-    for (std::uint64_t i = 0; i < 50; ++i)
-        more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
-    post(std::move(more));
-    EXPECT_TRUE(observer_->wait_trouble());
-    EXPECT_THAT(observer_->troubles().back(), HasSubstr("no room for its reserve of 1048576 bytes"));
-    for (std::uint64_t i = 1; i <= 60; ++i) post(batch(core::SettleMessage{256, row_id(i)}));
-    EXPECT_TRUE(observer_->wait_committed(0, turn_));
-    stop();
-    EXPECT_LE(std::filesystem::file_size(db_path()), file_bytes + (1U << 20));
-    begin();
-    EXPECT_EQ(recovered_.sessions.at(0).queue_messages, 90U);
+    expect_no_growth_but_draining("no room for its reserve of 1048576 bytes; acknowledgements wait");
 }
 
 }  // namespace
