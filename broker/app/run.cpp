@@ -1,12 +1,18 @@
 #include "app/run.hpp"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "app/memory_budget.hpp"
@@ -31,13 +37,29 @@ void raise_descriptor_limit() {
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// The signals that we answer to, as something to read: no thread is interrupted by one, and one that comes
+/// before anybody reads waits. To be called before there are other threads: they inherit that the signals are
+/// blocked.
+int open_signals() {
+    sigset_t ours;
+    ::sigemptyset(&ours);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+        ::sigaddset(&ours, signal);
+        ::signal(signal, SIG_DFL);  // nohup, and a shell's background, have us ignore some
+    }
+    ::pthread_sigmask(SIG_BLOCK, &ours, nullptr);
+    const int descriptor = ::signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
+    return descriptor;
+}
+
 /// main's thread while the broker serves: signals, and a look after the others.
 class Caretaker {
   public:
     Caretaker(Wiring& wiring, std::function<void()> reload)
         : wiring_(wiring),
           reload_(std::move(reload)),
-          signals_(context_, SIGTERM, SIGINT, SIGHUP),
+          signals_(context_, open_signals()),
           timer_(context_),
           sys_timer_(context_) {
         const auto period = systemd::watchdog_period();
@@ -54,19 +76,24 @@ class Caretaker {
 
   private:
     void wait_for_signal() {
-        signals_.async_wait([this](const boost::system::error_code& error, int signal) {
-            if (error) return;
-            if (signal != SIGHUP) {
-                log::info(fmt::format("stopping: {}", signal == SIGTERM ? "SIGTERM" : "SIGINT"));
-                timer_.cancel();
-                sys_timer_.cancel();
-                return;
-            }
-            systemd::notify_reloading();
-            reload_();
-            systemd::notify_ready("serving");
-            wait_for_signal();
-        });
+        signals_.async_wait(
+            asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& error) {
+                if (error) return;
+                signalfd_siginfo signal{};
+                if (::read(signals_.native_handle(), &signal, sizeof signal) != sizeof signal)
+                    return wait_for_signal();
+                if (signal.ssi_signo != SIGHUP) {
+                    log::info(
+                        fmt::format("stopping: {}", signal.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT"));
+                    timer_.cancel();
+                    sys_timer_.cancel();
+                    return;
+                }
+                systemd::notify_reloading();
+                reload_();
+                systemd::notify_ready("serving");
+                wait_for_signal();
+            });
     }
 
     void look() {
@@ -91,7 +118,7 @@ class Caretaker {
     Wiring& wiring_;
     std::function<void()> reload_;
     asio::io_context context_{1};
-    asio::signal_set signals_;
+    asio::posix::stream_descriptor signals_;
     asio::steady_timer timer_;
     asio::steady_timer sys_timer_;
     std::chrono::microseconds interval_{};
