@@ -27,6 +27,7 @@ shard::Link::Delivered Lane::deliver(const core::Send& send) {
                       .route = spec_.route,
                       .tag = tag_of(send.packet_id),
                       .redelivery = send.dup,
+                      .sequence = send.row,
                       .message = send.message});
     return Delivered::taken;
 }

@@ -199,11 +199,22 @@ bool Template::is_literal() const {
                        [](const Part& part) { return part.field == Field::literal; });
 }
 
-HeaderList::HeaderList(const MessageView& view, WallTime now) {
+std::string message_id_of(const Identity& identity) {
+    return fmt::format("{}-{}", identity.origin, identity.sequence);
+}
+
+HeaderList::HeaderList(const MessageView& view, WallTime now, const Identity& identity) {
     static constexpr std::string_view digits = "012";
     const core::Message& message = view.message();
     const wire::Properties& properties = view.properties();
-    headers_.reserve(8 + properties.user_properties.size());
+    headers_.reserve(12 + properties.user_properties.size());
+    if (!identity.origin.empty()) {
+        message_id_ = message_id_of(identity);
+        sequence_text_ = std::to_string(identity.sequence);
+        add(HeaderField::message_id, message_id_);
+        add(HeaderField::sequence, sequence_text_);
+        add(HeaderField::origin, identity.origin);
+    }
     add(HeaderField::topic, message.topic());
     const auto qos = static_cast<std::uint32_t>(message.qos());
     add_number(HeaderField::qos, qos, digits.substr(qos, 1));

@@ -53,6 +53,9 @@ class Template {
 
 /// What a message says beside its payload. Every upstream has its own place for each.
 enum class HeaderField : std::uint8_t {
+    message_id,
+    sequence,
+    origin,
     topic,
     qos,
     retain,
@@ -75,12 +78,20 @@ struct Header {
     std::uint32_t number = 0;  ///< the same for qos, retain, payload_format, remaining_expiry_s
 };
 
+/// Who a message is to the upstream, so that consumers can leave out what they have had: the same in every
+/// delivery. Its id is "ORIGIN-SEQUENCE"; the sequence rises within a route of a shard.
+struct Identity {
+    std::string_view origin;     ///< the gateway; empty: none of the three headers
+    std::uint64_t sequence = 0;  ///< Outgoing::sequence
+};
+std::string message_id_of(const Identity& identity);
+
 /// All headers of a message, in the order of HeaderField, user properties in their own order. What is absent
 /// is not listed; what is over the limit or no UTF-8 is left out and counted. Borrows from the view's
 /// message.
 class HeaderList {
   public:
-    HeaderList(const MessageView& view, WallTime now);
+    HeaderList(const MessageView& view, WallTime now, const Identity& identity = {});
     HeaderList(const HeaderList&) = delete;
     HeaderList& operator=(const HeaderList&) = delete;
 
@@ -92,7 +103,7 @@ class HeaderList {
     void add_number(HeaderField field, std::uint32_t number, std::string_view text);
 
     std::vector<Header> headers_;
-    std::string expiry_text_;
+    std::string message_id_, sequence_text_, expiry_text_;
     std::size_t left_out_ = 0;
 };
 

@@ -40,12 +40,15 @@ std::int64_t mono_ms() {
 
 Result<std::unique_ptr<BridgeRunner>, std::string> BridgeRunner::create(BridgeSettings settings,
                                                                         const ConnectorModule& module,
-                                                                        shard::InletSet& inlets) {
+                                                                        shard::InletSet& inlets,
+                                                                        const std::string& origin) {
     const auto lanes = static_cast<std::uint32_t>(settings.routes.size() * inlets.size());
     ConnectorSpec spec{.bridge_name = settings.name,
                        .place = settings.place,
                        .settings = settings.connector,
                        .routes = {},
+                       .down_routes = {},
+                       .origin = origin,
                        .inflight_messages_max = lanes * settings.spool.inflight_max};
     std::vector<std::function<bool(const core::Message&)>> conditions;
     for (const RouteSettings& route : settings.routes) {
@@ -87,7 +90,9 @@ void BridgeRunner::start(shard::LinkNumber first_number, const std::vector<std::
             if (spool >= shards) add_lane(route, spool % shards, spool, false);
         }
     }
-    connector_->start(*this);
+    std::vector<LaneName> names;
+    for (const auto& lane : lanes_) names.push_back({lane->number, lane->name});
+    connector_->start(*this, std::move(names));
 }
 
 core::QueueBounds BridgeRunner::bounds_per_lane() const {
@@ -106,6 +111,7 @@ core::QueueBounds BridgeRunner::bounds_per_lane() const {
 
 void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, std::size_t spool, bool subscribes) {
     auto record = std::make_unique<LaneRecord>();
+    record->name = fmt::format("{}/{}", route, spool);
     record->number = first_number_ + static_cast<shard::LinkNumber>(lanes_.size());
     record->route = route;
     record->shard = shard;

@@ -16,11 +16,12 @@ namespace sluice::bridge {
 
 class BridgeRunner final : private ConnectorEvents, private Upstream {
   public:
-    /// `inlets` outlives this. The conditions of the routes have been parsed before: `create` is the one way
-    /// to make a runner.
+    /// `inlets` outlives this. `origin`: this gateway, as ConnectorSpec has it. The conditions of the routes
+    /// have been parsed before: `create` is the one way to make a runner.
     static Result<std::unique_ptr<BridgeRunner>, std::string> create(BridgeSettings settings,
                                                                      const ConnectorModule& module,
-                                                                     shard::InletSet& inlets);
+                                                                     shard::InletSet& inlets,
+                                                                     const std::string& origin);
     ~BridgeRunner() override;
 
     /// Puts the lanes on the shards, then starts the connector. `first_number`: link numbers from here on are
@@ -36,6 +37,7 @@ class BridgeRunner final : private ConnectorEvents, private Upstream {
 
   private:
     struct LaneRecord {
+        std::string name;
         shard::LinkNumber number = 0;
         std::uint32_t route = 0;
         std::size_t shard = 0;

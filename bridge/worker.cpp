@@ -75,6 +75,31 @@ void Worker::offer(std::uint64_t epoch, std::vector<Outgoing> batch) {
     if (was_empty) wake();
 }
 
+void Worker::settle(std::vector<Settled> settled) {
+    if (settled.empty()) return;
+    const std::lock_guard lock(inbox_mutex_);
+    const bool was_empty = settled_.empty();
+    settled_.insert(settled_.end(), std::make_move_iterator(settled.begin()),
+                    std::make_move_iterator(settled.end()));
+    if (was_empty) wake();
+}
+
+std::vector<Settled> Worker::take_settled() {
+    const std::lock_guard lock(inbox_mutex_);
+    return std::exchange(settled_, {});
+}
+
+void Worker::incoming(std::vector<Incoming> messages) {
+    if (messages.empty()) return;
+    const std::lock_guard lock(events_mutex_);
+    if (events_) events_->on_incoming(std::move(messages));
+}
+
+void Worker::source(const std::string& problem) {
+    const std::lock_guard lock(events_mutex_);
+    if (events_) events_->on_source(problem);
+}
+
 void Worker::up() {
     const std::uint64_t epoch = next_epoch.fetch_add(1);
     {
@@ -132,8 +157,9 @@ class ThreadedConnector final : public Connector {
         : state_(std::make_shared<State>(std::move(name), std::move(engine))) {}
     ~ThreadedConnector() override { stop(std::chrono::milliseconds(0)); }
 
-    void start(ConnectorEvents& events) override {
+    void start(ConnectorEvents& events, std::vector<LaneName> lanes) override {
         CHECK(!thread_.joinable());
+        state_->engine->name_lanes(std::move(lanes));
         state_->worker.set_events(&events);
         // The thread shares the state: one that stop() had to leave behind still finds it.
         thread_ = std::thread([state = state_] {
@@ -147,6 +173,8 @@ class ThreadedConnector final : public Connector {
     void offer(std::uint64_t epoch, std::vector<Outgoing> batch) override {
         state_->worker.offer(epoch, std::move(batch));
     }
+
+    void settle(std::vector<Settled> settled) override { state_->worker.settle(std::move(settled)); }
 
     void stop(std::chrono::milliseconds grace) override {
         if (!thread_.joinable()) return;

@@ -25,7 +25,8 @@ class Worker {
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
-    /// Readable when something was offered or stop() was called; an eventfd, others may write to it too.
+    /// Readable when something was offered or settled, or stop() was called; an eventfd, others may write to
+    /// it too.
     int wake_fd() const { return wake_fd_; }
     void clear_wake();
     bool stopping() const { return stopping_.load(std::memory_order_acquire); }
@@ -40,11 +41,17 @@ class Worker {
     void down(const std::string& reason);
     /// Passes the confirms on and clears them.
     void confirm(std::vector<Confirm>& confirms);
+    /// For the down direction; any thread of the connector.
+    void incoming(std::vector<Incoming> messages);
+    void source(const std::string& problem);
+    /// What was settled since the last call.
+    std::vector<Settled> take_settled();
     /// Tells the bridge when the reason changes; an empty one ends the stall.
     void stalled(const std::string& reason);
 
     // Any thread:
     void offer(std::uint64_t epoch, std::vector<Outgoing> batch);
+    void settle(std::vector<Settled> settled);
     void wake();
     void set_events(ConnectorEvents* events);
     void request_stop(std::chrono::milliseconds grace);
@@ -56,6 +63,7 @@ class Worker {
     std::mutex inbox_mutex_;
     std::uint64_t epoch_ = 0;  ///< 0 while down
     std::vector<Outgoing> inbox_;
+    std::vector<Settled> settled_;
     std::mutex events_mutex_;  ///< held during a call, so that no event comes after stop()
     ConnectorEvents* events_ = nullptr;
     std::string stall_;
@@ -67,6 +75,8 @@ class Engine {
     virtual ~Engine() = default;
     /// The connector's thread from begin to end. Returns soon after worker.stopping().
     virtual void run(Worker& worker) = 0;
+    /// Before run().
+    virtual void name_lanes(std::vector<LaneName> lanes) { static_cast<void>(lanes); }
     /// Any thread: makes a call that blocks in run() return.
     virtual void interrupt() {}
 };

@@ -23,9 +23,10 @@ WallTime wall_now() {
 
 }  // namespace
 
-AmqpEngine::AmqpEngine(std::string bridge_name, AmqpSettings settings, std::vector<ServerAddress> servers,
+AmqpEngine::AmqpEngine(ConnectorSpec spec, AmqpSettings settings, std::vector<ServerAddress> servers,
                        std::vector<Route> routes)
-    : bridge_name_(std::move(bridge_name)),
+    : bridge_name_(std::move(spec.bridge_name)),
+      origin_(std::move(spec.origin)),
       settings_(std::move(settings)),
       servers_(std::move(servers)),
       routes_(std::move(routes)),
@@ -142,7 +143,7 @@ void AmqpEngine::send(LaneQueue& lane, Held held) {
         refuse(held, std::move(problem));
         return;
     }
-    MessageProperties properties(view, wall_now(), route.persistent);
+    MessageProperties properties(view, wall_now(), {origin_, held.out.sequence}, route.persistent);
     if (route.mandatory) properties.add_tag(first_tag_ + sent_.size());
     if (unsettled_ == 0) last_progress_ = Steady::now();
     down_reason_ = connection_->publish(exchange_, routing_key_, route.mandatory, properties.get(),

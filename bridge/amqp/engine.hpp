@@ -27,7 +27,7 @@ struct Route {
 /// unconfirmed is void and the bridge offers it again.
 class AmqpEngine final : public Engine {
   public:
-    AmqpEngine(std::string bridge_name, AmqpSettings settings, std::vector<ServerAddress> servers,
+    AmqpEngine(ConnectorSpec spec, AmqpSettings settings, std::vector<ServerAddress> servers,
                std::vector<Route> routes);
     void run(Worker& worker) override;
     void interrupt() override { watchdog_.break_all(); }
@@ -60,7 +60,7 @@ class AmqpEngine final : public Engine {
     void learn_size_limit(const std::string& close_text);
     void show_stall(Worker& worker);
 
-    const std::string bridge_name_;
+    const std::string bridge_name_, origin_;
     const AmqpSettings settings_;
     const std::vector<ServerAddress> servers_;
     const std::vector<Route> routes_;

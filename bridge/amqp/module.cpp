@@ -37,9 +37,10 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
         if (!route) return Err{route.error()};
         routes.push_back(std::move(route).value());
     }
+    std::string name = spec.bridge_name;
     return make_connector(
-        spec.bridge_name,
-        std::make_unique<AmqpEngine>(spec.bridge_name, settings, std::move(servers), std::move(routes)));
+        std::move(name),
+        std::make_unique<AmqpEngine>(std::move(spec), settings, std::move(servers), std::move(routes)));
 }
 
 }  // namespace

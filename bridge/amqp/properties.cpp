@@ -37,8 +37,9 @@ void append_routing_key(std::string& out, Template::Field field, std::string_vie
     }
 }
 
-MessageProperties::MessageProperties(const MessageView& view, WallTime now, bool persistent)
-    : list_(view, now), left_out_(list_.left_out()) {
+MessageProperties::MessageProperties(const MessageView& view, WallTime now, const Identity& identity,
+                                     bool persistent)
+    : list_(view, now, identity), left_out_(list_.left_out()) {
     properties_._flags = AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_TIMESTAMP_FLAG | AMQP_BASIC_HEADERS_FLAG;
     properties_.delivery_mode = persistent ? AMQP_DELIVERY_PERSISTENT : AMQP_DELIVERY_NONPERSISTENT;
     const auto received = std::chrono::floor<std::chrono::seconds>(view.message().received());
@@ -50,6 +51,16 @@ MessageProperties::MessageProperties(const MessageView& view, WallTime now, bool
 
 void MessageProperties::take(const Header& header) {
     switch (header.field) {
+        case HeaderField::message_id:
+            properties_.message_id = to_amqp(header.value);
+            properties_._flags |= AMQP_BASIC_MESSAGE_ID_FLAG;
+            break;
+        case HeaderField::sequence:
+            add_text("x-sluice-sequence", header.value);
+            break;
+        case HeaderField::origin:
+            add_text("x-sluice-origin", header.value);
+            break;
         case HeaderField::topic:
             add_text("x-mqtt-topic", header.value);
             break;

@@ -17,7 +17,7 @@ void append_routing_key(std::string& out, Template::Field field, std::string_vie
 /// The properties of one message; borrows from it.
 class MessageProperties {
   public:
-    MessageProperties(const MessageView& view, WallTime now, bool persistent);
+    MessageProperties(const MessageView& view, WallTime now, const Identity& identity, bool persistent);
     MessageProperties(const MessageProperties&) = delete;
     MessageProperties& operator=(const MessageProperties&) = delete;
 

@@ -46,9 +46,9 @@ WallTime wall_now() {
 
 }  // namespace
 
-KafkaEngine::KafkaEngine(std::string bridge_name, KafkaSettings settings, ConfPtr conf,
-                         std::vector<Route> routes)
-    : bridge_name_(std::move(bridge_name)),
+KafkaEngine::KafkaEngine(ConnectorSpec spec, KafkaSettings settings, ConfPtr conf, std::vector<Route> routes)
+    : bridge_name_(std::move(spec.bridge_name)),
+      origin_(std::move(spec.origin)),
       settings_(std::move(settings)),
       conf_(std::move(conf)),
       routes_(std::move(routes)),
@@ -172,7 +172,7 @@ bool KafkaEngine::send(LaneQueue& queue, Held held) {
         producer_->refresh_topic(topic_text_, probe_timeout);
     }
     Record record{std::move(held), topic_text_, key_text_, {}};
-    if (route.headers) record.headers = make_headers(view, wall_now());
+    if (route.headers) record.headers = make_headers(view, wall_now(), {origin_, record.held.out.sequence});
     if (producer_->in_flight() == 0) last_progress_ = Steady::now();
     const auto error = producer_->send(record);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;

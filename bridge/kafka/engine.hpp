@@ -24,14 +24,14 @@ struct Route {
 std::string topic_problem(std::string_view topic);
 /// In a topic's name: the levels of {topic} are parted by '.', as '/' cannot stand there.
 void append_topic(std::string& out, Template::Field field, std::string_view value);
-HeadersPtr make_headers(const MessageView& view, WallTime now);
+HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity);
 
 /// Nothing that was sent may be lost or time out in silence, and order is kept: short trouble is left to the
 /// idempotent producer, which sends again by itself in order; after real trouble all that is unconfirmed is
 /// dropped here (purge), the producer is replaced, and the bridge offers everything again.
 class KafkaEngine final : public Engine {
   public:
-    KafkaEngine(std::string bridge_name, KafkaSettings settings, ConfPtr conf, std::vector<Route> routes);
+    KafkaEngine(ConnectorSpec spec, KafkaSettings settings, ConfPtr conf, std::vector<Route> routes);
     void run(Worker& worker) override;
 
   private:
@@ -52,7 +52,7 @@ class KafkaEngine final : public Engine {
     void check_health(Worker& worker, bool all_brokers_down);
     std::chrono::milliseconds wait_time() const;
 
-    const std::string bridge_name_;
+    const std::string bridge_name_, origin_;
     const KafkaSettings settings_;
     const ConfPtr conf_;
     const std::vector<Route> routes_;

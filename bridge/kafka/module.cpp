@@ -33,9 +33,10 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
         if (!route) return Err{route.error()};
         routes.push_back(std::move(route).value());
     }
-    return make_connector(spec.bridge_name,
-                          std::make_unique<KafkaEngine>(spec.bridge_name, settings, std::move(conf).value(),
-                                                        std::move(routes)));
+    std::string name = spec.bridge_name;
+    return make_connector(
+        std::move(name),
+        std::make_unique<KafkaEngine>(std::move(spec), settings, std::move(conf).value(), std::move(routes)));
 }
 
 }  // namespace

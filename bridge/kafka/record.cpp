@@ -16,6 +16,12 @@ bool is_topic_char(char c) {
 
 std::string_view name_of(const Header& header) {
     switch (header.field) {
+        case HeaderField::message_id:
+            return "sluice.id";
+        case HeaderField::sequence:
+            return "sluice.sequence";
+        case HeaderField::origin:
+            return "sluice.origin";
         case HeaderField::topic:
             return "mqtt.topic";
         case HeaderField::qos:
@@ -60,8 +66,8 @@ void append_topic(std::string& out, Template::Field field, std::string_view valu
     if (field == Template::Field::topic) std::replace(out.begin() + from, out.end(), '/', '.');
 }
 
-HeadersPtr make_headers(const MessageView& view, WallTime now) {
-    const HeaderList list(view, now);
+HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity) {
+    const HeaderList list(view, now, identity);
     const auto& headers = list.headers();
     const auto first_user = std::find_if(headers.begin(), headers.end(), [](const Header& header) {
         return header.field == HeaderField::user_property;
@@ -71,7 +77,7 @@ HeadersPtr make_headers(const MessageView& view, WallTime now) {
         const std::string_view name = name_of(header);
         if (header.field == HeaderField::user_property) {
             // A device must not pass its own word for ours: consumers take the last header of a name.
-            const bool taken = name.starts_with("mqtt.") ||
+            const bool taken = name.starts_with("mqtt.") || name.starts_with("sluice.") ||
                                std::any_of(headers.begin(), first_user,
                                            [&](const Header& ours) { return name_of(ours) == name; });
             if (taken) continue;

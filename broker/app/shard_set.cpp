@@ -42,7 +42,11 @@ shard::Inlet& ShardSet::home_of(std::string_view client_id) {
 }
 
 void ShardSet::restore(const store::Recovered& recovered) {
-    for (const auto& shard : shards_) shard->set_used(recovered.session_key_max, recovered.row_max);
+    // What a lost batch had numbered may have gone up already, and consumers upstream tell messages by their
+    // numbers. So the new life begins above anything that the last one can have used.
+    constexpr core::RowId rows_unknown_max = 1ULL << 28;
+    for (const auto& shard : shards_)
+        shard->set_used(recovered.session_key_max, recovered.row_max + rows_unknown_max);
     for (const store::RecoveredSession& session : recovered.sessions) {
         shards_[home_index(session.record.client_id)]->restore(session);
     }

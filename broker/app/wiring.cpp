@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "app/gateway_id.hpp"
 #include "app/memory_budget.hpp"
 #include "app/reload_changes.hpp"
 #include "base/log.hpp"
@@ -91,11 +92,13 @@ Result<void, std::string> Wiring::open_store() {
     if (!opened) return Err{fmt::format("store: {}", opened.error())};
     recovered_ = std::move(opened).value();
     for (const std::string& line : recovered_.damage) log::error("store: " + line);
-    if (config_.durability.mode != store::DurabilityMode::memory) {
+    const bool durable = config_.durability.mode != store::DurabilityMode::memory;
+    if (durable) {
         // Here, where the folder is there and ours.
         const auto kept = decoy_secret_->keep_in(config_.data_dir + "/auth.secret");
         if (!kept) log::warn("auth: " + kept.error());
     }
+    gateway_id_ = durable ? load_gateway_id(config_.data_dir) : make_gateway_id();
     retained_ =
         std::make_unique<core::RetainedIndex>(retained_max(), static_cast<std::uint32_t>(shard_count()));
     // A limit that was lowered since takes nothing away that was promised to be kept.
@@ -124,7 +127,7 @@ Result<void, std::string> Wiring::make_bridges() {
         std::string error;
         const bridge::ConnectorModule* module = modules_.find_module(settings.type, error);
         if (!module) return Err{fmt::format("{}: bridge '{}': {}", settings.place, settings.name, error)};
-        auto runner = bridge::BridgeRunner::create(settings, *module, *shards_);
+        auto runner = bridge::BridgeRunner::create(settings, *module, *shards_, gateway_id_);
         if (!runner) return Err{runner.error()};
         bridges_.push_back(std::move(runner).value());
     }

@@ -54,6 +54,7 @@ class Wiring {
 
     Config config_;
     ModuleSource modules_;
+    std::string gateway_id_;
     std::unique_ptr<store::Store> store_;
     store::Recovered recovered_;
     std::unique_ptr<core::RetainedIndex> retained_;

@@ -18,6 +18,7 @@ struct Send {
     /// comes, or a crash would deliver it twice. What waited in a queue is recorded before it gets here.
     bool after_commit = false;
     wire::PacketId packet_id = 0;
+    RowId row = 0;       ///< of the message; 0: it is in no store
     MessagePtr message;  ///< none for a PUBREL
     std::vector<std::uint32_t> subscription_identifiers;
     wire::ReasonCode code = wire::ReasonCode::success;  ///< of a PUBREL

@@ -81,6 +81,7 @@ void Session::send_publish(Inflight& inflight, Known known, Effects& effects) {
          // that were sent after it [MQTT-4.6.0-1].
          .after_commit = durable() && known == Known::not_yet && entry.qos == QoS::exactly_once,
          .packet_id = inflight.packet_id(),
+         .row = entry.row,
          .message = entry.message,
          .subscription_identifiers = entry.subscription_identifiers});
 }

@@ -199,6 +199,9 @@ Result<Restored, std::string> restore_store(const std::string& backup, const std
         restored.set_aside = std::move(aside).value();
     }
     if (auto finished = part.finish(file); !finished) return Err{finished.error()};
+    // What came after the backup may have gone upstream under the numbers that will be used again: as another
+    // gateway, nobody there takes new messages for those. A start makes a new name.
+    fs::remove(data_dir + "/gateway.id", code);
     return restored;
 }
 

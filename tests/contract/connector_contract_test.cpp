@@ -135,8 +135,8 @@ TEST_P(ConnectorContract, an_offer_of_another_epoch_is_ignored) {
     fields.topic = "plant/a";
     fields.payload = as_bytes("9:9");
     const auto message = core::Message::freeze(fields);
-    connector_->offer(epoch + 1000, {{9, 0, 1, false, message}});
-    connector_->offer(0, {{9, 0, 2, false, message}});
+    connector_->offer(epoch + 1000, {{9, 0, 1, false, 1, message}});
+    connector_->offer(0, {{9, 0, 2, false, 2, message}});
     publish_numbers(0, 0, 5);
     ASSERT_TRUE(feeder_.wait_confirmed(5));
     EXPECT_EQ(peer_->receive(place_, 5).size(), 5U);

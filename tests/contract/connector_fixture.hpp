@@ -35,7 +35,7 @@ class ConnectorFixture : public ::testing::Test {
         ASSERT_TRUE(created.ok()) << created.error();
         connector_ = std::move(created).value();
         feeder_.attach(*connector_);
-        connector_->start(feeder_);
+        connector_->start(feeder_, {});
     }
     void start_at_place() {
         peer_->configure_place(settings_, place_);

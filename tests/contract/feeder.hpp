@@ -26,7 +26,8 @@ class Feeder final : public ConnectorEvents {
     }
     void publish(std::uint32_t lane, std::uint32_t route, core::MessagePtr message) {
         const std::lock_guard lock(mutex_);
-        pending_.push_back({lane, route, ++last_tag_, false, std::move(message)});
+        ++last_tag_;
+        pending_.push_back({lane, route, last_tag_, false, last_tag_, std::move(message)});
         if (epoch_ != 0) connector_->offer(epoch_, {pending_.back()});
     }
     /// One message with this topic and payload, as most tests want it.

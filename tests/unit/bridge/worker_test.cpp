@@ -49,7 +49,7 @@ class Events final : public ConnectorEvents {
 TEST(Worker, passes_offers_of_its_epoch_in_and_confirms_out) {
     Events events;
     const auto connector = make_connector("test", std::make_unique<FakeEngine>(false));
-    connector->start(events);
+    connector->start(events, {});
     const auto epoch = events.up_.get_future().get();
     connector->offer(epoch + 1, {{0, 0, 7, false, {}}});
     connector->offer(epoch, {{0, 0, 1, false, {}}, {0, 0, 2, false, {}}});
@@ -61,7 +61,7 @@ TEST(Worker, passes_offers_of_its_epoch_in_and_confirms_out) {
 TEST(Worker, stop_interrupts_what_does_not_end_within_the_grace) {
     Events events;
     const auto connector = make_connector("test", std::make_unique<FakeEngine>(true));
-    connector->start(events);
+    connector->start(events, {});
     events.up_.get_future().wait();
     connector->stop(milliseconds(20));
     connector->stop(milliseconds(20));  // once more does no harm
@@ -74,8 +74,8 @@ TEST(Worker, every_connection_of_the_process_has_an_epoch_of_its_own) {
     Events first, second;
     const auto a = make_connector("a", std::make_unique<FakeEngine>(false));
     const auto b = make_connector("b", std::make_unique<FakeEngine>(false));
-    a->start(first);
-    b->start(second);
+    a->start(first, {});
+    b->start(second, {});
     EXPECT_NE(first.up_.get_future().get(), second.up_.get_future().get());
 }
 
