@@ -83,6 +83,8 @@ class ConnectorEvents {
     /// Still up, nothing is void, but the upstream makes us wait (it is low on memory, a topic is missing, a
     /// queue is full). `reason` is one line for the operator; empty when it goes on again.
     virtual void on_stalled(const std::string& reason) { static_cast<void>(reason); }
+    /// So many messages were not taken now and are sent again by the connector itself.
+    virtual void on_retried(std::uint64_t count) { static_cast<void>(count); }
 
     /// From the upstream, in its order per source. Each is answered by one Connector::settle(), later and on
     /// another thread. May be called on a further thread of the connector.

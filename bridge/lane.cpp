@@ -5,21 +5,23 @@
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "bridge/dead_letter.hpp"
 
 namespace sluice::bridge {
 namespace {
 
-// What an upstream refuses for good stays in the spool and is tried again now and then: an operator who
-// creates the missing queue or exchange loses nothing. It holds one place of the window and blocks nobody
-// else.
-constexpr auto retry_refused_after = std::chrono::seconds(30);
 // More than this never leaves in one go, so that a long pause does not turn into a burst.
 constexpr double burst_s = 0.2;
 
 }  // namespace
 
-Lane::Lane(LaneSpec spec, shard::LinkHost& host, Upstream& upstream, LaneStats& stats)
-    : spec_(std::move(spec)), host_(host), upstream_(upstream), stats_(stats) {}
+Lane::Lane(LaneSpec spec, shard::LinkHost& host, std::shared_ptr<Upstream> upstream,
+           std::shared_ptr<LaneStats> stats)
+    : spec_(std::move(spec)),
+      host_(host),
+      upstream_(std::move(upstream)),
+      stats_owner_(std::move(stats)),
+      stats_(*stats_owner_) {}
 
 shard::Link::Delivered Lane::deliver(const core::Send& send) {
     if (!up_ || send.packet_id == 0) return Delivered::taken;
@@ -33,7 +35,7 @@ shard::Link::Delivered Lane::deliver(const core::Send& send) {
 }
 
 void Lane::flush(Now now) {
-    if (batch_.empty()) return;
+    if (batch_.empty() || paused_) return;
     std::size_t take = batch_.size();
     if (spec_.drain_rate > 0 && catching_up_) {
         refill_allowance(now.mono);
@@ -48,7 +50,7 @@ void Lane::flush(Now now) {
         in_flight_.insert_or_assign(static_cast<wire::PacketId>(outgoing.tag), outgoing.message);
         (outgoing.redelivery ? stats_.redelivered : stats_.offered).fetch_add(1, std::memory_order_relaxed);
     }
-    upstream_.offer(epoch_, std::move(offer));
+    upstream_->offer(epoch_, std::move(offer));
 }
 
 void Lane::refill_allowance(MonoTime now) {
@@ -65,7 +67,11 @@ void Lane::end(wire::ReasonCode /*reason*/) {
 void Lane::on_note(shard::LinkNote note) {
     if (const auto* up = std::get_if<shard::UpstreamUp>(&note)) return on_up(up->epoch);
     if (std::holds_alternative<shard::UpstreamDown>(note)) return on_down();
-    on_confirmed(std::get<shard::UpstreamConfirmed>(note));
+    if (const auto* confirmed = std::get_if<shard::UpstreamConfirmed>(&note)) return on_confirmed(*confirmed);
+    if (const auto* pause = std::get_if<shard::LinkPaused>(&note)) {
+        paused_ = pause->paused;
+        if (!paused_) flush(host_.now());
+    }
 }
 
 void Lane::on_up(std::uint64_t epoch) {
@@ -82,7 +88,6 @@ void Lane::on_down() {
     up_ = false;
     batch_.clear();
     in_flight_.clear();
-    refused_.clear();
     host_.detach_link(spec_.number);
 }
 
@@ -91,25 +96,33 @@ void Lane::on_confirmed(const shard::UpstreamConfirmed& note) {
     stats_.progress_mono_ms.store(now.mono.time_since_epoch().count(), std::memory_order_relaxed);
     for (const auto& one : note.confirms) {
         const auto packet_id = static_cast<wire::PacketId>(one.tag);
-        if (one.tag >> 16 != epoch_ || !in_flight_.contains(packet_id)) continue;
+        const auto found = in_flight_.find(packet_id);
+        if (one.tag >> 16 != epoch_ || found == in_flight_.end()) continue;
+        const core::MessagePtr message = std::move(found->second);
+        in_flight_.erase(found);
         if (one.delivered) {
-            in_flight_.erase(packet_id);
             stats_.confirmed.fetch_add(1, std::memory_order_relaxed);
             host_.confirm(spec_.number, packet_id);
-            continue;
-        }
-        stats_.refused.fetch_add(1, std::memory_order_relaxed);
-        refused_.push_back({packet_id, now.mono + retry_refused_after});
-        static log::RateLimit limit(10'000);
-        std::uint64_t suppressed = 0;
-        if (limit.allow(now.mono.time_since_epoch().count(), suppressed)) {
-            log::warn(
-                fmt::format("{}: the upstream refused a message: {}; it stays in the spool and is tried "
-                            "again every {} s ({} "
-                            "more since the last line)",
-                            spec_.label, one.reason, retry_refused_after.count(), suppressed));
+        } else {
+            stats_.refused.fetch_add(1, std::memory_order_relaxed);
+            bury(*message, one.reason, now);
+            host_.refuse(spec_.number, packet_id);  // in the same batch as the dead letter
         }
     }
+}
+
+/// What the upstream refuses for good must not stand in the way of the rest.
+void Lane::bury(const core::Message& message, const std::string& reason, Now now) {
+    const bool kept =
+        spec_.dead != 0 && host_.give(spec_.dead, bridge::bury(message, spec_.route_name, reason, now.wall));
+    static log::RateLimit limit(10'000);
+    std::uint64_t suppressed = 0;
+    if (!limit.allow(now.mono.time_since_epoch().count(), suppressed)) return;
+    log::warn(
+        fmt::format("{}: the upstream refused a message for good: {}; it is {} ({} more since the last "
+                    "line)",
+                    spec_.label, reason,
+                    kept ? "kept as a dead letter" : "dropped: the dead letters do not take it", suppressed));
 }
 
 void Lane::on_backlog(const shard::Backlog& backlog) {
@@ -119,25 +132,11 @@ void Lane::on_backlog(const shard::Backlog& backlog) {
     if (backlog.messages <= in_flight_.size() && batch_.empty()) catching_up_ = false;
 }
 
-void Lane::on_drop(core::DropReason /*reason*/) {
-    stats_.dropped.fetch_add(1, std::memory_order_relaxed);
-}
-
-void Lane::on_tick(Now now) {
-    std::vector<Outgoing> again;
-    std::erase_if(refused_, [&](const Refused& refused) {
-        if (refused.retry_at > now.mono) return false;
-        const auto it = in_flight_.find(refused.packet_id);
-        if (it != in_flight_.end()) {
-            again.push_back({.lane = spec_.number,
-                             .route = spec_.route,
-                             .tag = tag_of(refused.packet_id),
-                             .redelivery = true,
-                             .message = it->second});
-        }
-        return true;
-    });
-    if (up_ && !again.empty()) upstream_.offer(epoch_, std::move(again));
+void Lane::on_drop(core::DropReason reason) {
+    auto& count = reason == core::DropReason::queue_full ? stats_.dropped_full
+                  : reason == core::DropReason::expired  ? stats_.dropped_expired
+                                                         : stats_.dropped_other;
+    count.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace sluice::bridge

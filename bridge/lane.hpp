@@ -2,6 +2,7 @@
 /// Lane: a Link whose far end is a connector. One per route and shard; its session's queue is the spool.
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -18,7 +19,8 @@ struct LaneStats {
     std::atomic<std::uint64_t> confirmed{0};
     std::atomic<std::uint64_t> refused{0};
     std::atomic<std::uint64_t> redelivered{0};
-    std::atomic<std::uint64_t> dropped{0};
+    std::atomic<std::uint64_t> dropped_full{0}, dropped_expired{0}, dropped_other{0};
+    std::atomic<std::uint64_t> replaced{0};  ///< by newer ones of their topic
     std::atomic<std::uint64_t> backlog_messages{0};
     std::atomic<std::uint64_t> backlog_bytes{0};
     std::atomic<std::int64_t> oldest_wall_ms{0};    ///< when the oldest waiting message came; 0: none
@@ -37,13 +39,15 @@ struct LaneSpec {
     std::uint32_t route = 0;
     std::uint16_t inflight_max = 1000;
     std::uint32_t drain_rate = 0;  ///< messages per second for this lane; 0: no limit
-    std::string label;             ///< "bridge plant, route 0", for the log
+    std::string route_name;        ///< for dead letters
+    shard::LinkNumber dead = 0;    ///< the queue of dead letters on this shard; 0: there is none
+    std::string label;             ///< "bridge 'plant', route 'telemetry'", for the log
 };
 
 class Lane final : public shard::Link {
   public:
-    /// `upstream` and `stats` outlive the lane.
-    Lane(LaneSpec spec, shard::LinkHost& host, Upstream& upstream, LaneStats& stats);
+    Lane(LaneSpec spec, shard::LinkHost& host, std::shared_ptr<Upstream> upstream,
+         std::shared_ptr<LaneStats> stats);
 
     Delivered deliver(const core::Send& send) override;
     void flush(Now now) override;
@@ -51,33 +55,30 @@ class Lane final : public shard::Link {
     void on_note(shard::LinkNote note) override;
     void on_backlog(const shard::Backlog& backlog) override;
     void on_drop(core::DropReason reason) override;
-    void on_tick(Now now) override;
+    void on_replaced() override { stats_.replaced.fetch_add(1, std::memory_order_relaxed); }
 
   private:
-    struct Refused {
-        wire::PacketId packet_id;
-        MonoTime retry_at;
-    };
     void on_up(std::uint64_t epoch);
     void on_down();
     void on_confirmed(const shard::UpstreamConfirmed& note);
+    void bury(const core::Message& message, const std::string& reason, Now now);
     void refill_allowance(MonoTime now);
     std::uint64_t tag_of(wire::PacketId packet_id) const { return epoch_ << 16 | packet_id; }
 
     const LaneSpec spec_;
     shard::LinkHost& host_;
-    Upstream& upstream_;
+    const std::shared_ptr<Upstream> upstream_;
+    const std::shared_ptr<LaneStats> stats_owner_;
     LaneStats& stats_;
     bool up_ = false;
     /// Counts the times that the upstream came up: a confirm of an earlier time must not settle a message of
     /// this one that has got the same packet id.
     std::uint64_t epoch_ = 0;
     std::vector<Outgoing> batch_;  ///< delivered by the session, not yet offered
-    std::unordered_map<wire::PacketId, core::MessagePtr>
-        in_flight_;                 ///< offered; kept to offer a refused one again
-    std::vector<Refused> refused_;  ///< in flight for the session; offered again when their pause is over
-    bool catching_up_ = false;      ///< since the upstream came up, until nothing waits: drain_rate holds
-    double allowance_ = 0;          ///< messages that drain_rate lets through now
+    std::unordered_map<wire::PacketId, core::MessagePtr> in_flight_;  ///< offered; kept for dead letters
+    bool paused_ = false;                                             ///< by an operator
+    bool catching_up_ = false;  ///< since the upstream came up, until nothing waits: drain_rate holds
+    double allowance_ = 0;      ///< messages that drain_rate lets through now
     MonoTime allowance_at_{};
 };
 

@@ -1,5 +1,6 @@
 #include "bridge/runner.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -11,10 +12,10 @@
 namespace sluice::bridge {
 namespace {
 
-// Connected, with messages waiting, and nothing confirmed for so long: it says "connected" and forwards
-// nothing.
-constexpr auto stalled_after = std::chrono::seconds(15);
 constexpr auto stop_grace = std::chrono::seconds(2);
+
+/// Unique in the process, also across reloads.
+std::atomic<shard::LinkNumber> next_number{1};
 
 core::WhenFull when_full_of(SpoolFull full) {
     switch (full) {
@@ -28,71 +29,153 @@ core::WhenFull when_full_of(SpoolFull full) {
     return core::WhenFull::drop_oldest;
 }
 
-std::string session_name(const std::string& bridge, std::size_t route, std::size_t spool) {
-    return fmt::format("$bridge/{}/{}/{}", bridge, route, spool);
+std::string session_name(std::string_view bridge, std::string_view route, std::size_t shard) {
+    return fmt::format("{}{}/{}/{}", shard::bridge_session_prefix, bridge, route, shard);
 }
 
-std::int64_t mono_ms() {
-    return Now::read().mono.time_since_epoch().count();
+/// Beside the spools: no route has an empty name.
+std::string dead_name(std::string_view bridge, std::size_t shard) {
+    return fmt::format("{}{}//dead/{}", shard::bridge_session_prefix, bridge, shard);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<BridgeRunner>, std::string> BridgeRunner::create(BridgeSettings settings,
-                                                                        const ConnectorModule& module,
-                                                                        shard::InletSet& inlets,
-                                                                        const std::string& origin) {
-    const auto lanes = static_cast<std::uint32_t>(settings.routes.size() * inlets.size());
-    ConnectorSpec spec{.bridge_name = settings.name,
-                       .place = settings.place,
-                       .settings = settings.connector,
-                       .routes = {},
-                       .down_routes = {},
-                       .origin = origin,
-                       .inflight_messages_max = lanes * settings.spool.inflight_max};
-    std::vector<std::function<bool(const core::Message&)>> conditions;
-    for (const RouteSettings& route : settings.routes) {
-        spec.routes.push_back({.from = route.from, .place = route.place, .settings = route.connector});
-        if (route.when.empty()) {
-            conditions.emplace_back();
-            continue;
-        }
-        auto condition = Condition::parse(route.when);
-        if (!condition) return Err{fmt::format("{}: key `when`: {}", route.place, condition.error())};
-        auto shared = std::make_shared<const Condition>(std::move(condition).value());
-        conditions.emplace_back([shared](const core::Message& message) { return shared->matches(message); });
+/// The way of lanes to the connector, until that stops.
+class BridgeRunner::Offers final : public Upstream {
+  public:
+    explicit Offers(Connector& connector) : connector_(&connector) {}
+    void offer(std::uint64_t epoch, std::vector<Outgoing> batch) override {
+        const std::lock_guard lock(mutex_);
+        if (connector_ != nullptr) connector_->offer(epoch, std::move(batch));
     }
-    auto connector = module.create(std::move(spec));
-    if (!connector) return Err{connector.error()};
-    std::unique_ptr<BridgeRunner> runner(new BridgeRunner(std::move(settings), inlets));
-    runner->connector_ = std::move(connector).value();
-    runner->conditions_ = std::move(conditions);
-    runner->reason_ = "not tried yet";
-    return runner;
+    void close() {
+        const std::lock_guard lock(mutex_);
+        connector_ = nullptr;
+    }
+
+  private:
+    std::mutex mutex_;
+    Connector* connector_;
+};
+
+/// "plant/+/telemetry" is "plant.+.telemetry": a '.' or '%' of its own is escaped, so that no two are alike.
+std::vector<std::string> route_names(const std::vector<RouteSettings>& routes) {
+    std::vector<std::string> names;
+    for (const RouteSettings& route : routes) {
+        std::string name = route.name;
+        for (const char c : name.empty() ? std::string_view(route.from) : std::string_view()) {
+            if (c == '/') {
+                name += '.';
+            } else if (c == '.' || c == '%') {
+                name += c == '.' ? "%2E" : "%25";
+            } else {
+                name += c;
+            }
+        }
+        const std::string plain = name;
+        for (int i = 2; std::find(names.begin(), names.end(), name) != names.end(); ++i)
+            name = fmt::format("{}-{}", plain, i);
+        names.push_back(std::move(name));
+    }
+    return names;
 }
+
+BridgeRunner::BridgeRunner(BridgeSettings settings, shard::InletSet& inlets)
+    : settings_(std::move(settings)),
+      route_names_(bridge::route_names(settings_.routes)),
+      inlets_(inlets),
+      reason_("not tried yet"),
+      down_problem_("not tried yet") {}
 
 BridgeRunner::~BridgeRunner() {
     stop();
 }
 
-void BridgeRunner::start(shard::LinkNumber first_number, const std::vector<std::string>& recovered) {
-    first_number_ = first_number;
-    const std::size_t shards = inlets_.size();
-    for (std::uint32_t route = 0; route < settings_.routes.size(); ++route) {
-        for (std::size_t shard = 0; shard < shards; ++shard) add_lane(route, shard, shard, true);
-        // The broker ran with more shards once: what waits in their spools goes up as well, but nothing new
-        // enters them.
-        const std::string prefix = fmt::format("$bridge/{}/{}/", settings_.name, route);
-        for (const std::string& client_id : recovered) {
-            if (!client_id.starts_with(prefix)) continue;
-            std::size_t spool = 0;
-            std::from_chars(client_id.data() + prefix.size(), client_id.data() + client_id.size(), spool);
-            if (spool >= shards) add_lane(route, spool % shards, spool, false);
+Result<std::unique_ptr<BridgeRunner>, std::string> BridgeRunner::create(BridgeSettings settings,
+                                                                        const ConnectorModule& module,
+                                                                        shard::InletSet& inlets,
+                                                                        const std::string& origin) {
+    std::unique_ptr<BridgeRunner> runner(new BridgeRunner(std::move(settings), inlets));
+    const BridgeSettings& given = runner->settings_;
+    const auto lanes = static_cast<std::uint32_t>(given.routes.size() * inlets.size());
+    ConnectorSpec spec{.bridge_name = given.name,
+                       .place = given.place,
+                       .settings = given.connector,
+                       .routes = {},
+                       .down_routes = {},
+                       .origin = origin,
+                       .down_inflight_max = given.down_inflight_max,
+                       .inflight_messages_max = std::max(1U, lanes * given.spool.inflight_max)};
+    if (auto parsed = runner->parse_routes(spec); !parsed) return Err{parsed.error()};
+    if (auto parsed = runner->parse_downs(spec, origin); !parsed) return Err{parsed.error()};
+    auto connector = module.create(std::move(spec));
+    if (!connector) return Err{connector.error()};
+    runner->connector_ = std::move(connector).value();
+    runner->offers_ = std::make_shared<Offers>(*runner->connector_);
+    if (runner->down_) runner->down_->attach(*runner->connector_);
+    return runner;
+}
+
+Result<void, std::string> BridgeRunner::parse_routes(ConnectorSpec& spec) {
+    for (const RouteSettings& route : settings_.routes) {
+        spec.routes.push_back({.from = route.from, .place = route.place, .settings = route.connector});
+        std::shared_ptr<const Condition> condition;
+        if (!route.when.empty()) {
+            auto parsed = Condition::parse(route.when);
+            if (!parsed) return Err{fmt::format("{}: key `when`: {}", route.place, parsed.error())};
+            condition = std::make_shared<const Condition>(std::move(parsed).value());
         }
+        // What this bridge brought down does not go up again.
+        conditions_.emplace_back(
+            [condition, own = publisher_name(settings_.name)](const core::Message& message) {
+                return message.client_id() != own && (!condition || condition->matches(message));
+            });
     }
+    return {};
+}
+
+Result<void, std::string> BridgeRunner::parse_downs(ConnectorSpec& spec, const std::string& origin) {
+    std::vector<Down::Way> ways;
+    for (const DownSettings& down : settings_.downs) {
+        auto topic = DownTemplate::parse(down.topic);
+        if (!topic) return Err{fmt::format("{}: key `topic`: {}", down.place, topic.error())};
+        ways.push_back({down, std::move(topic).value()});
+        spec.down_routes.push_back({.from = {}, .place = down.place, .settings = down.connector});
+    }
+    if (!ways.empty()) down_ = std::make_shared<Down>(settings_.name, origin, std::move(ways), inlets_);
+    return {};
+}
+
+void BridgeRunner::start(const std::vector<std::string>& spools) {
+    if (settings_.dead.messages_max > 0)
+        for (std::size_t i = 0; i < inlets_.size(); ++i)
+            dead_.push_back({.number = next_number++, .shard = i});
+    add_lanes(spools);
+    for (std::size_t i = 0; i < dead_.size(); ++i) add_dead_letters(dead_[i], i);
+    if (!dead_.empty()) add_old_dead_letters(spools);
     std::vector<LaneName> names;
     for (const auto& lane : lanes_) names.push_back({lane->number, lane->name});
     connector_->start(*this, std::move(names));
+}
+
+void BridgeRunner::add_lanes(const std::vector<std::string>& spools) {
+    const std::size_t shards = inlets_.size();
+    for (std::uint32_t route = 0; route < settings_.routes.size(); ++route) {
+        for (std::size_t i = 0; i < shards; ++i)
+            add_lane(route, i, session_name(settings_.name, route_names_[route], i), true);
+        // The broker ran with more shards once, or named spools by the place of their routes: what waits in
+        // those goes up as well, but nothing new enters them.
+        const std::string by_name = session_name(settings_.name, route_names_[route], 0);
+        const std::string by_place = session_name(settings_.name, std::to_string(route), 0);
+        for (const std::string& spool : spools) {
+            const std::string_view stem = std::string_view(spool).substr(0, spool.rfind('/') + 1);
+            std::size_t shard = 0;
+            std::from_chars(spool.data() + stem.size(), spool.data() + spool.size(), shard);
+            const bool ours = stem == std::string_view(by_name).substr(0, by_name.size() - 1);
+            const bool old = stem == std::string_view(by_place).substr(0, by_place.size() - 1);
+            if ((ours && shard >= shards) || (old && !ours)) add_lane(route, shard % shards, spool, false);
+        }
+    }
 }
 
 core::QueueBounds BridgeRunner::bounds_per_lane() const {
@@ -109,19 +192,21 @@ core::QueueBounds BridgeRunner::bounds_per_lane() const {
     return bounds;
 }
 
-void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, std::size_t spool, bool subscribes) {
+void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, const std::string& spool,
+                            bool subscribes) {
     auto record = std::make_unique<LaneRecord>();
-    record->name = fmt::format("{}/{}", route, spool);
-    record->number = first_number_ + static_cast<shard::LinkNumber>(lanes_.size());
+    record->name = spool.substr(shard::bridge_session_prefix.size() + settings_.name.size() + 1);
+    record->number = next_number++;
     record->route = route;
     record->shard = shard;
     const RouteSettings& settings = settings_.routes[route];
 
     shard::LinkSpec spec;
     spec.number = record->number;
-    spec.client_id = session_name(settings_.name, route, spool);
+    spec.client_id = spool;
     spec.bounds = bounds_per_lane();
     spec.accepts = conditions_[route];
+    spec.last_value = settings.keep == RouteKeep::last_value;
     spec.ack_upstream = settings.ack == RouteAck::upstream;
     if (subscribes) {
         core::SubscriptionOptions options;
@@ -137,21 +222,77 @@ void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, std::size_t 
         .route = route,
         .inflight_max = static_cast<std::uint16_t>(settings_.spool.inflight_max),
         .drain_rate = settings_.spool.drain_rate == 0 ? 0 : std::max(1U, settings_.spool.drain_rate / shards),
-        .label = fmt::format("bridge '{}', route from '{}'", settings_.name, settings.from)};
-    Upstream& upstream = *this;
-    spec.make = [&upstream, lane,
-                 stats = &record->stats](shard::LinkHost& host) -> std::unique_ptr<shard::Link> {
-        return std::make_unique<Lane>(lane, host, upstream, *stats);
+        .route_name = route_names_[route],
+        .dead = dead_.empty() ? 0 : dead_[shard].number,
+        .label = fmt::format("bridge '{}', route '{}'", settings_.name, route_names_[route])};
+    spec.make = [lane, offers = offers_,
+                 stats = record->stats](shard::LinkHost& host) -> std::unique_ptr<shard::Link> {
+        return std::make_unique<Lane>(lane, host, offers, stats);
     };
+    lanes_by_number_.emplace(record->number, record.get());
     lanes_.push_back(std::move(record));
     inlets_.at(shard).post_link(std::move(spec));
 }
 
+void BridgeRunner::add_old_dead_letters(const std::vector<std::string>& spools) {
+    const std::string stem = dead_name(settings_.name, 0);
+    for (const std::string& spool : spools) {
+        if (!spool.starts_with(std::string_view(stem).substr(0, stem.size() - 1))) continue;
+        std::size_t queue = 0;
+        std::from_chars(spool.data() + stem.size() - 1, spool.data() + spool.size(), queue);
+        if (queue < inlets_.size()) continue;
+        dead_.push_back({.number = next_number++, .shard = queue % inlets_.size()});
+        add_dead_letters(dead_.back(), queue);
+    }
+}
+
+void BridgeRunner::add_dead_letters(const DeadRecord& record, std::size_t queue) {
+    DeadLettersSpec dead{.number = record.number, .bridge = settings_.name, .routes = {}};
+    for (const auto& lane : lanes_)
+        if (lane->shard == record.shard) dead.routes.push_back({route_names_[lane->route], lane->number});
+    shard::LinkSpec spec;
+    spec.number = dead.number;
+    spec.client_id = dead_name(settings_.name, queue);
+    spec.bounds.messages_max = std::max<std::size_t>(1, settings_.dead.messages_max / inlets_.size());
+    spec.bounds.bytes_max = std::max<std::size_t>(1, settings_.dead.bytes_max / inlets_.size());
+    spec.make = [dead, stats = record.stats](shard::LinkHost& host) -> std::unique_ptr<shard::Link> {
+        return std::make_unique<DeadLetters>(dead, host, stats);
+    };
+    inlets_.at(record.shard).post_link(std::move(spec));
+}
+
 void BridgeRunner::stop() {
-    if (stopped_ || !connector_) return;
-    stopped_ = true;
+    if (stopped_.exchange(true) || !connector_) return;
     connector_->stop(stop_grace);
+    offers_->close();
+    if (down_) down_->detach();
     up_ = false;
+}
+
+void BridgeRunner::leave(const std::vector<std::string>& stay) {
+    for (const auto& lane : lanes_) inlets_.at(lane->shard).post_remove_link(lane->number);
+    for (const DeadRecord& dead : dead_) inlets_.at(dead.shard).post_remove_link(dead.number);
+    for (const std::string& route : route_names_) {
+        if (std::find(stay.begin(), stay.end(), route) != stay.end()) continue;
+        std::string prefix = session_name(settings_.name, route, 0);
+        prefix.pop_back();
+        for (std::size_t i = 0; i < inlets_.size(); ++i)
+            inlets_.at(i).post_link_sessions(
+                {.task = shard::LinkSessionErrand::Task::retire, .prefix = prefix, .answer = {}});
+    }
+}
+
+void BridgeRunner::pause(bool paused) {
+    paused_ = paused;
+    tell_all(shard::LinkPaused{paused});
+    if (down_) down_->pause(paused);
+    log::info(fmt::format("bridge '{}': {} by an operator", settings_.name, paused ? "paused" : "resumed"));
+}
+
+std::size_t BridgeRunner::ask_dead_letters(const shard::DeadLetterRequest& request) {
+    const auto shared = std::make_shared<const shard::DeadLetterRequest>(request);
+    for (const DeadRecord& dead : dead_) inlets_.at(dead.shard).post_note(dead.number, shared);
+    return dead_.size();
 }
 
 void BridgeRunner::tell_all(const shard::LinkNote& note) {
@@ -159,7 +300,7 @@ void BridgeRunner::tell_all(const shard::LinkNote& note) {
 }
 
 void BridgeRunner::set_reason(const std::string& reason) {
-    const std::lock_guard lock(reason_mutex_);
+    const std::lock_guard lock(text_mutex_);
     reason_ = reason;
 }
 
@@ -185,7 +326,7 @@ void BridgeRunner::on_down(const std::string& reason) {
     const bool was_up = up_.exchange(false);
     bool news = was_up;
     {
-        const std::lock_guard lock(reason_mutex_);
+        const std::lock_guard lock(text_mutex_);
         news |= reason_ != reason;
         reason_ = reason;
     }
@@ -193,53 +334,30 @@ void BridgeRunner::on_down(const std::string& reason) {
     if (was_up) tell_all(shard::UpstreamDown{reason});
 }
 
+void BridgeRunner::on_source(const std::string& problem) {
+    {
+        const std::lock_guard lock(text_mutex_);
+        if (std::exchange(down_problem_, problem) == problem) return;
+    }
+    if (problem.empty()) {
+        log::info(fmt::format("bridge '{}': receives from the upstream", settings_.name));
+    } else {
+        log::warn(fmt::format("bridge '{}': does not receive: {}", settings_.name, problem));
+    }
+}
+
 void BridgeRunner::on_confirm(std::span<const Confirm> confirms) {
     std::map<shard::LinkNumber, shard::UpstreamConfirmed> by_lane;
     for (const Confirm& confirm : confirms) {
         const bool delivered = confirm.outcome == Outcome::delivered;
         by_lane[confirm.lane].confirms.push_back({confirm.tag, delivered, confirm.reason});
-        if (delivered) continue;
-        set_reason("refused: " + confirm.reason);
+        if (!delivered) set_reason("refused: " + confirm.reason);
     }
     for (auto& [number, note] : by_lane) {
-        const LaneRecord& lane = *lanes_[number - first_number_];
-        inlets_.at(lane.shard).post_note(number, std::move(note));
+        const auto found = lanes_by_number_.find(number);
+        if (found != lanes_by_number_.end())
+            inlets_.at(found->second->shard).post_note(number, std::move(note));
     }
-}
-
-shard::BridgeStatus BridgeRunner::status() const {
-    shard::BridgeStatus status;
-    status.name = settings_.name;
-    status.type = settings_.type;
-    std::int64_t oldest = 0, progress = 0;
-    for (const auto& lane : lanes_) {
-        const LaneStats& s = lane->stats;
-        status.confirmed += s.confirmed.load(std::memory_order_relaxed);
-        status.refused += s.refused.load(std::memory_order_relaxed);
-        status.redelivered += s.redelivered.load(std::memory_order_relaxed);
-        status.dropped += s.dropped.load(std::memory_order_relaxed);
-        const auto waiting = s.backlog_messages.load(std::memory_order_relaxed);
-        status.spool_messages += waiting;
-        status.spool_bytes += s.backlog_bytes.load(std::memory_order_relaxed);
-        const auto since = s.oldest_wall_ms.load(std::memory_order_relaxed);
-        if (waiting > 0 && since > 0 && (oldest == 0 || since < oldest)) oldest = since;
-        progress = std::max(progress, s.progress_mono_ms.load(std::memory_order_relaxed));
-    }
-    status.in_messages = status.confirmed + status.dropped + status.spool_messages;
-    if (oldest > 0) {
-        status.oldest_age_s =
-            std::max(0.0, static_cast<double>(Now::read().wall.time_since_epoch().count() - oldest) / 1000.0);
-    }
-    {
-        const std::lock_guard lock(reason_mutex_);
-        status.reason = reason_;
-    }
-    status.state = up_ ? shard::BridgeState::connected : shard::BridgeState::connecting;
-    const bool waits = status.spool_messages > 0;
-    const bool silent = mono_ms() - progress > std::chrono::milliseconds(stalled_after).count();
-    if (up_ && waits && (silent || stalled_)) status.state = shard::BridgeState::stalled;
-    if (stopped_) status.state = shard::BridgeState::stopped;
-    return status;
 }
 
 }  // namespace sluice::bridge

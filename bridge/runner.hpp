@@ -1,39 +1,58 @@
 #pragma once
-/// BridgeRunner: one `[[bridge]]` at work: its connector, and a lane per route on every shard.
+/// BridgeRunner: one `[[bridge]]` at work: its connector, a lane per route on every shard, the queues of dead
+/// letters, and its down direction.
+#include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "bridge/connector.hpp"
+#include "bridge/dead_letters.hpp"
+#include "bridge/down.hpp"
 #include "bridge/lane.hpp"
+#include "bridge/progress.hpp"
 #include "bridge/settings.hpp"
 #include "shard/inlet.hpp"
 #include "shard/stats.hpp"
 
 namespace sluice::bridge {
 
-class BridgeRunner final : private ConnectorEvents, private Upstream {
+/// The name of a route in its spool's session, in commands and in logs: its own, or made of `from`.
+std::vector<std::string> route_names(const std::vector<RouteSettings>& routes);
+
+class BridgeRunner final : private ConnectorEvents {
   public:
-    /// `inlets` outlives this. `origin`: this gateway, as ConnectorSpec has it. The conditions of the routes
-    /// have been parsed before: `create` is the one way to make a runner.
+    /// `inlets` outlives this. `origin`: this gateway, as ConnectorSpec has it. The error names place, key,
+    /// problem and expectation.
     static Result<std::unique_ptr<BridgeRunner>, std::string> create(BridgeSettings settings,
                                                                      const ConnectorModule& module,
                                                                      shard::InletSet& inlets,
                                                                      const std::string& origin);
     ~BridgeRunner() override;
 
-    /// Puts the lanes on the shards, then starts the connector. `first_number`: link numbers from here on are
-    /// ours, as many as link_count() says. `recovered`: client ids of all sessions the store knew; a spool of
-    /// a shard that no longer exists is drained too.
-    void start(shard::LinkNumber first_number, const std::vector<std::string>& recovered);
-    std::size_t link_count() const { return lanes_.size(); }
-    /// Stops the connector; the spool stays. Call before the shards stop.
+    /// Puts the lanes on the shards, then starts the connector. `spools`: client ids of the sessions that are
+    /// there; what waits in one of a shard that no longer exists is drained too.
+    void start(const std::vector<std::string>& spools);
+    /// Stops the connector; spools, lanes and what they know stay. May take seconds; call before the shards
+    /// stop.
     void stop();
+    /// After stop(): takes the lanes off the shards, which go on without this bridge. Nothing more enters the
+    /// spools of routes that `stay` does not have.
+    void leave(const std::vector<std::string>& stay);
 
+    const std::string& name() const { return settings_.name; }
+    const BridgeSettings& settings() const { return settings_; }
+    const std::vector<std::string>& routes() const { return route_names_; }
     /// Any thread.
     shard::BridgeStatus status() const;
+    void pause(bool paused);
+    /// Of every shard, answered on its thread; how many answers there will be.
+    std::size_t ask_dead_letters(const shard::DeadLetterRequest& request);
+    /// Takes a sample for the rates; call about every 5 s, from one thread.
+    void sample();
 
   private:
     struct LaneRecord {
@@ -41,38 +60,62 @@ class BridgeRunner final : private ConnectorEvents, private Upstream {
         shard::LinkNumber number = 0;
         std::uint32_t route = 0;
         std::size_t shard = 0;
-        LaneStats stats;
+        std::shared_ptr<LaneStats> stats = std::make_shared<LaneStats>();
     };
+    struct DeadRecord {
+        shard::LinkNumber number = 0;
+        std::size_t shard = 0;
+        std::shared_ptr<DeadLetterStats> stats = std::make_shared<DeadLetterStats>();
+    };
+    /// Lanes may outlive the runner by a turn.
+    class Offers;
 
-    BridgeRunner(BridgeSettings settings, shard::InletSet& inlets)
-        : settings_(std::move(settings)), inlets_(inlets) {}
+    BridgeRunner(BridgeSettings settings, shard::InletSet& inlets);
 
     // ConnectorEvents, on the connector's thread
     void on_up(std::uint64_t epoch) override;
     void on_down(const std::string& reason) override;
     void on_confirm(std::span<const Confirm> confirms) override;
     void on_stalled(const std::string& reason) override;
-    // Upstream, on shard threads
-    void offer(std::uint64_t epoch, std::vector<Outgoing> batch) override {
-        connector_->offer(epoch, std::move(batch));
-    }
+    void on_retried(std::uint64_t count) override { retried_.fetch_add(count, std::memory_order_relaxed); }
+    void on_incoming(std::vector<Incoming> messages) override { down_->take(std::move(messages)); }
+    void on_source(const std::string& problem) override;
 
-    void add_lane(std::uint32_t route, std::size_t shard, std::size_t spool, bool subscribes);
+    Result<void, std::string> parse_routes(ConnectorSpec& spec);
+    Result<void, std::string> parse_downs(ConnectorSpec& spec, const std::string& origin);
+    void add_lanes(const std::vector<std::string>& spools);
+    void add_lane(std::uint32_t route, std::size_t shard, const std::string& spool, bool subscribes);
+    void add_old_dead_letters(const std::vector<std::string>& spools);
+    void add_dead_letters(const DeadRecord& record, std::size_t queue);
     core::QueueBounds bounds_per_lane() const;
     void tell_all(const shard::LinkNote& note);
     void set_reason(const std::string& reason);
+    bool is_full() const;
+    shard::BridgeState state_of(const shard::BridgeStatus& status, std::int64_t progress_ms) const;
+    void add_forecast(shard::BridgeStatus& status) const;
 
     const BridgeSettings settings_;
+    const std::vector<std::string> route_names_;
     shard::InletSet& inlets_;
     std::unique_ptr<Connector> connector_;
+    std::shared_ptr<Offers> offers_;
+    std::shared_ptr<Down> down_;                                         ///< none: no way down
     std::vector<std::function<bool(const core::Message&)>> conditions_;  ///< by route; empty: all pass
-    shard::LinkNumber first_number_ = 0;
     std::vector<std::unique_ptr<LaneRecord>> lanes_;  ///< complete before the connector starts
+    std::unordered_map<shard::LinkNumber, LaneRecord*> lanes_by_number_;
+    /// The first are those of the shards in their order, the others of shards that the broker once had.
+    /// Empty: none are kept.
+    std::vector<DeadRecord> dead_;
     std::atomic<bool> up_{false};
     std::atomic<bool> stalled_{false};  ///< the connector says so
-    bool stopped_ = false;
-    mutable std::mutex reason_mutex_;
-    std::string reason_;  ///< why it is down, or the last refusal
+    std::atomic<bool> paused_{false};
+    std::atomic<bool> stopped_{false};
+    std::atomic<std::uint64_t> retried_{0};
+    mutable std::mutex text_mutex_;
+    std::string reason_;        ///< why it is down, or the last refusal
+    std::string down_problem_;  ///< of the down direction
+    mutable std::mutex progress_mutex_;
+    Progress progress_;
 };
 
 }  // namespace sluice::bridge

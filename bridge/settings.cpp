@@ -3,6 +3,8 @@
 namespace sluice::bridge {
 namespace {
 constexpr std::string_view full_names[] = {"drop_oldest", "drop_newest", "reject"};
+constexpr std::string_view keep_names[] = {"all", "last_value"};
+constexpr std::string_view retain_names[] = {"never", "keep", "always"};
 constexpr std::string_view ack_names[] = {"spool", "upstream"};
 constexpr std::int64_t day_ms = 24LL * 3600 * 1000;
 }  // namespace
@@ -33,6 +35,23 @@ std::span<const SettingRow> bridge_rows() {
          {},
          false,
          true},
+        {"down_inflight_max", integer, "1000",
+         "Messages from the upstream that may be on their way to local subscribers' queues and not yet "
+         "acknowledged to it.",
+         bind_setting<&BridgeSettings::down_inflight_max>, 1, 100'000},
+    };
+    return rows;
+}
+
+std::span<const SettingRow> dead_rows() {
+    using enum SettingKind;
+    static constexpr SettingRow rows[] = {
+        {"messages_max", integer, "1000",
+         "Messages that the upstream has refused for good and that are kept for an operator; the oldest make "
+         "room for new ones. 0: none, they are dropped.",
+         bind_setting<&DeadSettings::messages_max>, 0, 1'000'000},
+        {"bytes_max", size, "16MiB", "Likewise, bytes on disk.", bind_setting<&DeadSettings::bytes_max>,
+         64 * 1024, 1LL << 40},
     };
     return rows;
 }
@@ -64,6 +83,10 @@ std::span<const SettingRow> spool_rows() {
 std::span<const SettingRow> route_rows() {
     using enum SettingKind;
     static constexpr SettingRow rows[] = {
+        {"name", text, "",
+         "The name of the route, and of its spool, for commands and logs; left out: made of `from`. A route "
+         "that keeps its name keeps its backlog, whatever else of it changes.",
+         bind_setting<&RouteSettings::name>},
         {"from",
          text,
          "",
@@ -80,6 +103,27 @@ std::span<const SettingRow> route_rows() {
          "When the publisher of a message is acknowledged: when it is on our disk (\"spool\") or when the "
          "upstream has confirmed it (\"upstream\").",
          bind_setting<&RouteSettings::ack>, 0, 1, ack_names},
+        {"keep", choice, "all",
+         "What waits while the upstream is not there: all messages, or of each topic the last one that came "
+         "since then (of the first 100,000 topics; what is beyond is kept whole).",
+         bind_setting<&RouteSettings::keep>, 0, 1, keep_names},
+    };
+    return rows;
+}
+
+std::span<const SettingRow> down_rows() {
+    using enum SettingKind;
+    static constexpr SettingRow rows[] = {
+        {"topic", text, "{topic}",
+         "Template of the local topic: {topic} and {topic[N]} (where it entered MQTT elsewhere), {source} "
+         "and "
+         "{source[N]} (Kafka's topic, the routing key, the address, the peer's topic), {key} (Kafka), "
+         "{header.NAME}; {NAME|text} gives a text where there is no such part.",
+         bind_setting<&DownSettings::topic>},
+        {"qos", integer, "1", "The QoS of the local message.", bind_setting<&DownSettings::qos>, 0, 2},
+        {"retain", choice, "never",
+         "Whether the local message is retained: never, as it is at the upstream (MQTT), or always.",
+         bind_setting<&DownSettings::retain>, 0, 2, retain_names},
     };
     return rows;
 }

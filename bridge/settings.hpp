@@ -29,21 +29,49 @@ struct SpoolSettings {
 };
 std::span<const SettingRow> spool_rows();
 
+/// `[bridge.dead]`: what the upstream has refused for good.
+struct DeadSettings {
+    std::uint64_t messages_max = 1000;  ///< 0: none are kept
+    std::uint64_t bytes_max = 16ULL << 20;
+    bool operator==(const DeadSettings&) const = default;
+};
+std::span<const SettingRow> dead_rows();
+
+/// What of a topic waits while the upstream is not there.
+enum class RouteKeep : std::uint8_t { all, last_value };
+
 /// `[[bridge.route]]`, the keys that every route has.
 struct RouteSettings {
+    std::string name;  ///< of its spool; empty: made of `from`
     std::string from;  ///< topic filter
     std::string when;  ///< condition over topic, properties and payload; empty: always
     RouteAck ack = RouteAck::spool;
+    RouteKeep keep = RouteKeep::all;
     std::string place;                ///< set by the loader
     std::shared_ptr<void> connector;  ///< the module's own route settings
 };
 std::span<const SettingRow> route_rows();
 
+enum class DownRetain : std::uint8_t { never, keep, always };
+
+/// `[[bridge.down]]`, the keys that every way down has.
+struct DownSettings {
+    std::string topic = "{topic}";  ///< DownTemplate
+    std::uint32_t qos = 1;          ///< 0 to 2, towards local subscribers
+    DownRetain retain = DownRetain::never;
+    std::string place;                ///< set by the loader
+    std::shared_ptr<void> connector;  ///< the module's own settings
+};
+std::span<const SettingRow> down_rows();
+
 struct BridgeSettings {
     std::string name;
     std::string type;  ///< "kafka" | "amqp" | ...
+    std::uint32_t down_inflight_max = 1000;
     SpoolSettings spool;
+    DeadSettings dead;
     std::vector<RouteSettings> routes;
+    std::vector<DownSettings> downs;
     std::string place;                ///< set by the loader
     std::shared_ptr<void> connector;  ///< the module's own bridge settings
 };

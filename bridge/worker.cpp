@@ -138,6 +138,12 @@ void Worker::stalled(const std::string& reason) {
     if (events_) events_->on_stalled(reason);
 }
 
+void Worker::retried(std::uint64_t count) {
+    if (count == 0) return;
+    const std::lock_guard lock(events_mutex_);
+    if (events_) events_->on_retried(count);
+}
+
 void Worker::set_events(ConnectorEvents* events) {
     const std::lock_guard lock(events_mutex_);
     events_ = events;

@@ -48,6 +48,7 @@ class Worker {
     std::vector<Settled> take_settled();
     /// Tells the bridge when the reason changes; an empty one ends the stall.
     void stalled(const std::string& reason);
+    void retried(std::uint64_t count);
 
     // Any thread:
     void offer(std::uint64_t epoch, std::vector<Outgoing> batch);

@@ -240,9 +240,7 @@ SysNumbers BrokerStats::sys_numbers() const {
 }
 
 std::vector<shard::BridgeStatus> BrokerStats::bridges() const {
-    std::vector<shard::BridgeStatus> all;
-    for (const auto& bridge : bridges_) all.push_back(bridge->status());
-    return all;
+    return bridges_.status();
 }
 
 shard::Health BrokerStats::health() const {

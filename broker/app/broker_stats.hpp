@@ -4,9 +4,9 @@
 #include <memory>
 #include <vector>
 
+#include "app/bridge_set.hpp"
 #include "app/shard_set.hpp"
 #include "app/sys_topics.hpp"
-#include "bridge/runner.hpp"
 #include "core/retained_index.hpp"
 #include "listener/lobby.hpp"
 #include "shard/stats.hpp"
@@ -17,7 +17,7 @@ class BrokerStats final : public shard::StatsSource {
   public:
     /// All outlive this.
     BrokerStats(const ShardSet& shards, const store::Store& store, const core::RetainedIndex& retained,
-                const std::vector<std::unique_ptr<bridge::BridgeRunner>>& bridges)
+                const BridgeSet& bridges)
         : shards_(shards), store_(store), retained_(retained), bridges_(bridges) {}
 
     std::vector<shard::MetricSample> metrics() const override;
@@ -40,7 +40,7 @@ class BrokerStats final : public shard::StatsSource {
     const ShardSet& shards_;
     const store::Store& store_;
     const core::RetainedIndex& retained_;
-    const std::vector<std::unique_ptr<bridge::BridgeRunner>>& bridges_;
+    const BridgeSet& bridges_;
     std::shared_ptr<const listener::Lobby> lobby_;
     std::atomic<bool> ready_{false};
     std::atomic<bool> live_{true};

@@ -4,6 +4,7 @@
 
 #include "app/config_sections.hpp"
 #include "bridge/condition.hpp"
+#include "bridge/down_mapping.hpp"
 #include "wire/topic.hpp"
 
 namespace sluice::app {
@@ -64,6 +65,41 @@ void read_route(ConfigReader& reader, const TomlNode& table, const bridge::Conne
     }
 }
 
+void read_down(ConfigReader& reader, const TomlNode& table, const bridge::ConnectorModule* module,
+               bridge::DownSettings& down) {
+    down.place = reader.place_text(table.place);
+    std::vector<ConfigReader::Target> targets{{bridge::down_rows(), &down}};
+    const bool known = module != nullptr && module->down_rows != nullptr;
+    if (known) {
+        down.connector = module->make_down_settings();
+        targets.push_back({module->down_rows(), down.connector.get()});
+    }
+    reader.read_rows(table, "bridge.down", targets, {},
+                     known ? UnknownKeys::are_errors : UnknownKeys::are_skipped);
+    if (module != nullptr && !known)
+        reader.error(table.place, "bridge.down",
+                     fmt::format("is not possible with type \"{}\"", module->type),
+                     "expected only [[bridge.route]] here");
+    if (const auto topic = bridge::DownTemplate::parse(down.topic); !topic)
+        reader.error(table.find("topic")->place, "bridge.down.topic", "is no template", topic.error());
+}
+
+/// Routes may have names; those are unique.
+void check_route_name(ConfigReader& reader, const TomlNode& table, const BridgeSettings& bridge) {
+    const std::string& name = bridge.routes.back().name;
+    if (name.empty()) return;
+    const Place place = table.find("name")->place;
+    if (!is_bridge_name(name)) {
+        reader.error(place, "bridge.route.name", "cannot be used in commands and on disk",
+                     fmt::format("expected 1 to {} letters, digits, '-', '_' or '.', not beginning with '.'",
+                                 name_bytes_max));
+    }
+    const auto last = std::prev(bridge.routes.end());
+    if (std::any_of(bridge.routes.begin(), last, [&](const auto& other) { return other.name == name; }))
+        reader.error(place, "bridge.route.name", "is taken by another route of this bridge",
+                     "expected another name");
+}
+
 void check_name(ConfigReader& reader, const TomlNode& table, const std::vector<const TomlNode*>& tables,
                 const Config& config) {
     const std::string& name = config.bridges.back().name;
@@ -98,17 +134,25 @@ void read_bridge(ConfigReader& reader, const TomlNode& table, const ModuleSource
         bridge.connector = module->make_bridge_settings();
         targets.push_back({module->bridge_rows(), bridge.connector.get()});
     }
-    static constexpr std::string_view tables[] = {"spool", "route"};
+    static constexpr std::string_view tables[] = {"spool", "dead", "route", "down"};
     reader.read_rows(table, "bridge", targets, tables,
                      module != nullptr ? UnknownKeys::are_errors : UnknownKeys::are_skipped);
     if (const TomlNode* spool = reader.find_table(table, "bridge", "spool")) {
         reader.read_rows(*spool, "bridge.spool", {{bridge::spool_rows(), &bridge.spool}});
     }
+    if (const TomlNode* dead = reader.find_table(table, "bridge", "dead")) {
+        reader.read_rows(*dead, "bridge.dead", {{bridge::dead_rows(), &bridge.dead}});
+    }
     for (const TomlNode* route : reader.find_tables(table, "bridge", "route")) {
         read_route(reader, *route, module, bridge.routes.emplace_back());
+        check_route_name(reader, *route, bridge);
     }
-    if (table.find("route") == nullptr) {
-        reader.error(table.place, "bridge.route", "is missing", "expected at least one [[bridge.route]]");
+    for (const TomlNode* down : reader.find_tables(table, "bridge", "down")) {
+        read_down(reader, *down, module, bridge.downs.emplace_back());
+    }
+    if (table.find("route") == nullptr && table.find("down") == nullptr) {
+        reader.error(table.place, "bridge.route", "is missing",
+                     "expected at least one [[bridge.route]] or [[bridge.down]]");
     }
 }
 

@@ -64,46 +64,43 @@ void add_listeners(std::vector<std::string>& out, const Config& running, const C
             std::span<const ListenerSettings>(fresh.listeners), same_place, one, alone);
 }
 
-void add_routes(std::vector<std::string>& out, const bridge::BridgeSettings& a,
-                const bridge::BridgeSettings& b, const bridge::ConnectorModule* module) {
-    for (std::size_t i = 0; i < std::max(a.routes.size(), b.routes.size()); ++i) {
-        const std::string name = fmt::format("bridge {}: route {}", a.name, i + 1);
-        if (i >= a.routes.size() || i >= b.routes.size()) {
-            out.push_back(fmt::format("{} ({})", name, i < b.routes.size() ? "new" : "removed"));
+/// `rows` of both lists, and of the module's part of them.
+template <class One>
+void add_ways(std::vector<std::string>& out, std::string_view noun, const std::vector<One>& a,
+              const std::vector<One>& b, std::span<const SettingRow> rows,
+              std::span<const SettingRow> module_rows) {
+    for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
+        const std::string name = fmt::format("{} {}", noun, i + 1);
+        if (i >= a.size() || i >= b.size()) {
+            out.push_back(fmt::format("{} ({})", name, i < b.size() ? "new" : "removed"));
             continue;
         }
-        add_changed(out, name + ": ", bridge::route_rows(), &a.routes[i], &b.routes[i]);
-        if (module)
-            add_changed(out, name + ": ", module->route_rows(), a.routes[i].connector.get(),
-                        b.routes[i].connector.get());
+        add_changed(out, name + ": ", rows, &a[i], &b[i]);
+        add_changed(out, name + ": ", module_rows, a[i].connector.get(), b[i].connector.get());
     }
-}
-
-void add_bridges(std::vector<std::string>& out, const Config& running, const Config& fresh,
-                 const ModuleSource& modules) {
-    using bridge::BridgeSettings;
-    const auto one = [&](const BridgeSettings& a, const BridgeSettings& b) {
-        const std::string prefix = fmt::format("bridge {}: ", a.name);
-        add_changed(out, prefix, bridge::bridge_rows(), &a, &b);
-        add_changed(out, prefix + "spool.", bridge::spool_rows(), &a.spool, &b.spool);
-        std::string ignored;
-        const bridge::ConnectorModule* module =
-            a.type == b.type && a.connector && b.connector ? modules.find_module(a.type, ignored) : nullptr;
-        if (module) add_changed(out, prefix, module->bridge_rows(), a.connector.get(), b.connector.get());
-        add_routes(out, a, b, module);
-    };
-    const auto alone = [&](const BridgeSettings& which, bool is_new) {
-        out.push_back(fmt::format("bridge {} ({})", which.name, is_new ? "new" : "removed"));
-    };
-    pair_up(
-        std::span<const BridgeSettings>(running.bridges), std::span<const BridgeSettings>(fresh.bridges),
-        [](const BridgeSettings& a, const BridgeSettings& b) { return a.name == b.name; }, one, alone);
 }
 
 }  // namespace
 
-std::vector<std::string> settings_for_restart(const Config& running, const Config& fresh,
-                                              const ModuleSource& modules) {
+std::vector<std::string> changed_bridge_settings(const bridge::BridgeSettings& a,
+                                                 const bridge::BridgeSettings& b,
+                                                 const ModuleSource& modules) {
+    std::vector<std::string> out;
+    if (a.type != b.type) return {"type"};
+    add_changed(out, "", bridge::bridge_rows(), &a, &b);
+    add_changed(out, "spool.", bridge::spool_rows(), &a.spool, &b.spool);
+    add_changed(out, "dead.", bridge::dead_rows(), &a.dead, &b.dead);
+    std::string ignored;
+    const bridge::ConnectorModule* module = modules.find_module(a.type, ignored);
+    if (module) add_changed(out, "", module->bridge_rows(), a.connector.get(), b.connector.get());
+    using Rows = std::span<const SettingRow>;
+    add_ways(out, "route", a.routes, b.routes, bridge::route_rows(), module ? module->route_rows() : Rows());
+    add_ways(out, "down", a.downs, b.downs, bridge::down_rows(),
+             module && module->down_rows ? module->down_rows() : Rows());
+    return out;
+}
+
+std::vector<std::string> settings_for_restart(const Config& running, const Config& fresh) {
     std::vector<std::string> out;
     add_changed(out, "broker.", broker_rows(), &running, &fresh);
     add_listeners(out, running, fresh);
@@ -116,7 +113,6 @@ std::vector<std::string> settings_for_restart(const Config& running, const Confi
     } else if (running.admin || fresh.admin) {
         out.push_back(fmt::format("admin ({})", fresh.admin ? "new" : "removed"));
     }
-    add_bridges(out, running, fresh, modules);
     return out;
 }
 

@@ -75,14 +75,18 @@ std::string cell(std::string_view text) {
     return out;
 }
 
-void section(std::string& out, std::string_view title, std::string_view doc,
-             std::span<const SettingRow> rows) {
+/// Of bridges a reload applies everything: one that has changed is exchanged as a whole.
+enum class Reload : bool { by_row, all };
+
+void section(std::string& out, std::string_view title, std::string_view doc, std::span<const SettingRow> rows,
+             Reload reload = Reload::by_row) {
     out += fmt::format("\n## {}\n\n{}\n\n", title, doc);
     if (rows.empty()) return;
     out += "| key | values | default | reload | meaning |\n|---|---|---|---|---|\n";
     for (const SettingRow& row : rows) {
         out += fmt::format("| `{}` | {} | {} | {} | {} |\n", row.key, cell(values_of(row)),
-                           cell(default_of(row)), row.reloadable ? "yes" : "", cell(row.doc));
+                           cell(default_of(row)), row.reloadable || reload == Reload::all ? "yes" : "",
+                           cell(row.doc));
     }
 }
 
@@ -107,17 +111,25 @@ std::string render_settings_reference(std::span<const bridge::ConnectorModule* c
             "no such port.",
             admin::admin_rows());
     section(out, "`[[bridge]]`",
-            "One upstream, with at least one `[[bridge.route]]`. Its further keys belong to its type and "
+            "One upstream, with at least one `[[bridge.route]]` or `[[bridge.down]]`. Its further keys "
+            "belong to its type and "
             "stand below.",
-            bridge::bridge_rows());
+            bridge::bridge_rows(), Reload::all);
     section(out, "`[bridge.spool]`", "What may wait on disk for the upstream of the bridge above it.",
-            bridge::spool_rows());
-    section(out, "`[[bridge.route]]`", "Which messages go up, and how.", bridge::route_rows());
+            bridge::spool_rows(), Reload::all);
+    section(out, "`[bridge.dead]`", "What the upstream of the bridge above it has refused for good.",
+            bridge::dead_rows(), Reload::all);
+    section(out, "`[[bridge.route]]`", "Which messages go up, and how.", bridge::route_rows(), Reload::all);
+    section(out, "`[[bridge.down]]`", "What comes down from the upstream, for the types that can.",
+            bridge::down_rows(), Reload::all);
     for (const bridge::ConnectorModule* module : modules) {
         section(out, fmt::format("`[[bridge]]` with `type = \"{}\"`", module->type), "Its further keys.",
-                module->bridge_rows());
+                module->bridge_rows(), Reload::all);
         section(out, fmt::format("`[[bridge.route]]` with `type = \"{}\"`", module->type),
-                "Its further keys.", module->route_rows());
+                "Its further keys.", module->route_rows(), Reload::all);
+        if (module->down_rows != nullptr)
+            section(out, fmt::format("`[[bridge.down]]` with `type = \"{}\"`", module->type),
+                    "Its further keys.", module->down_rows(), Reload::all);
     }
     return out;
 }

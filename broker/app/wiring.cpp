@@ -40,14 +40,15 @@ Result<void, std::string> Wiring::start() {
         shard_count(),
         shard::SharedParts{store_.get(), retained_.get(), authorizer_, config_.limits, authenticator_});
     shards_->restore(recovered_);
-    stats_ = std::make_unique<BrokerStats>(*shards_, *store_, *retained_, bridges_);
+    bridges_ = std::make_unique<BridgeSet>(modules_, *shards_, gateway_id_);
+    stats_ = std::make_unique<BrokerStats>(*shards_, *store_, *retained_, *bridges_);
     stats_->set_damage(recovered_.damage);
     stats_->set_memory_max(config_.limits.memory_max.value_or(0));
     if (config_.sys_interval.count() > 0) {
         // Nobody is there to be told, but the first who comes finds them.
         for (const core::MessagePtr& message : sys_messages()) retained_->keep(message);
     }
-    if (auto step = make_bridges(); !step) return step;
+    if (auto step = bridges_->make(config_.bridges); !step) return step;
     // Sockets are taken before anything runs: a port in use must not cost a start of bridges and threads.
     if (auto step = open_doors(); !step) return step;
     store_->start(*shards_);
@@ -122,29 +123,13 @@ std::size_t Wiring::retained_max() const {
            (config_.sys_interval.count() > 0 ? SysTopics::topic_count : 0);
 }
 
-Result<void, std::string> Wiring::make_bridges() {
-    for (const bridge::BridgeSettings& settings : config_.bridges) {
-        std::string error;
-        const bridge::ConnectorModule* module = modules_.find_module(settings.type, error);
-        if (!module) return Err{fmt::format("{}: bridge '{}': {}", settings.place, settings.name, error)};
-        auto runner = bridge::BridgeRunner::create(settings, *module, *shards_, gateway_id_);
-        if (!runner) return Err{runner.error()};
-        bridges_.push_back(std::move(runner).value());
-    }
-    return {};
-}
-
 void Wiring::start_bridges() {
-    std::vector<std::string> recovered;
+    std::vector<std::string> spools;
     for (const auto& session : recovered_.sessions) {
         if (session.record.client_id.starts_with(shard::bridge_session_prefix))
-            recovered.push_back(session.record.client_id);
+            spools.push_back(session.record.client_id);
     }
-    shard::LinkNumber next = 1;
-    for (const auto& bridge : bridges_) {
-        bridge->start(next, recovered);
-        next += static_cast<shard::LinkNumber>(bridge->link_count());
-    }
+    bridges_->start(spools);
 }
 
 listener::Doorkeeping Wiring::doorkeeping() const {
@@ -171,7 +156,7 @@ void Wiring::stop() {
     if (stats_) stats_->set_ready(false);
     if (admin_) admin_->stop();
     if (listeners_) listeners_->stop();
-    for (const auto& bridge : bridges_) bridge->stop();
+    if (bridges_) bridges_->stop();
     if (shards_) shards_->stop();
     // What it answers goes to the loops of listeners and shards, which stand still but are still there.
     if (authenticator_) authenticator_->stop();
@@ -190,7 +175,7 @@ void Wiring::reload(Config config) {
     }
     std::erase_if(retired_authenticators_, [](const auto& retired) { return retired.expired(); });
     if (authenticator_ != old_authenticator) retired_authenticators_.push_back(old_authenticator);
-    const auto waiting = settings_for_restart(config_, config, modules_);
+    const auto waiting = settings_for_restart(config_, config);
     if (!waiting.empty())
         log::warn(fmt::format("reload: these changes take effect at the next restart: {}",
                               fmt::join(waiting, ", ")));
@@ -204,7 +189,9 @@ void Wiring::reload(Config config) {
         log::error(fmt::format("reload: {}; the old certificate stays in force", problem));
     }
     shards_->reload(authenticator_, authorizer_, config_.limits);
-    log::info("reload: passwords, rights, certificates and limits were read again");
+    bridges_->reload(config.bridges);
+    config_.bridges = config.bridges;
+    log::info("reload: passwords, rights, certificates, limits and bridges were read again");
 }
 
 std::vector<core::MessagePtr> Wiring::sys_messages() {

@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "admin/http_server.hpp"
+#include "app/bridge_set.hpp"
 #include "app/broker_stats.hpp"
 #include "app/config.hpp"
 #include "app/shard_set.hpp"
 #include "auth/decoy_secret.hpp"
-#include "bridge/runner.hpp"
 #include "core/retained_index.hpp"
 #include "listener/listener.hpp"
 
@@ -35,6 +35,8 @@ class Wiring {
     /// Publishes those $SYS topics that have changed. Call every `sys_interval()`, from one thread; start()
     /// has done it once.
     void publish_sys();
+    /// What bridges have done since the last time, for their rates. Call about every 5 s, from one thread.
+    void sample_bridges() { bridges_->sample(); }
     /// 0: never.
     std::chrono::seconds sys_interval() const { return config_.sys_interval; }
     /// Of the listeners in the order of the settings; tells what "port = 0" became. After start().
@@ -43,7 +45,6 @@ class Wiring {
   private:
     Result<void, std::string> open_store();
     Result<void, std::string> load_auth(const Config& config);
-    Result<void, std::string> make_bridges();
     void start_bridges();
     Result<void, std::string> open_doors();
     Result<void, std::string> start_admin();
@@ -64,7 +65,7 @@ class Wiring {
     std::vector<std::weak_ptr<auth::Authenticator>> retired_authenticators_;
     std::shared_ptr<const auth::Authorizer> authorizer_;
     std::unique_ptr<ShardSet> shards_;
-    std::vector<std::unique_ptr<bridge::BridgeRunner>> bridges_;
+    std::unique_ptr<BridgeSet> bridges_;
     std::unique_ptr<BrokerStats> stats_;
     SysTopics sys_;
     std::unique_ptr<listener::Listeners> listeners_;

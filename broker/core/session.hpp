@@ -134,6 +134,12 @@ class Session {
     /// oldest_after(). `exhausted` as in StoreEvents.
     void on_oldest_found(std::vector<StoredRow> rows, bool exhausted, Effects& effects);
     RowId oldest_after() const;
+    /// Of a session that has been detached since this message was offered with MemoryRoom::tight: takes it
+    /// out of the queue, wherever it stands there. `bytes`: of its body.
+    void forget_behind(RowId row, std::size_t bytes, Effects& effects);
+    /// While the store looks for them it may find some that were forgotten meanwhile: not for
+    /// on_oldest_found().
+    bool oldest_asked() const { return oldest_asked_; }
     /// oldest_wanted was executed; on_oldest_found will follow.
     void oldest_posted();
 

@@ -115,6 +115,13 @@ void Session::trim(Effects& effects) {
     if (attached_) want_load_if_low(effects);
 }
 
+void Session::forget_behind(RowId row, std::size_t bytes, Effects& effects) {
+    settle(row, effects);
+    behind_messages_ -= std::min<std::size_t>(behind_messages_, 1);
+    behind_bytes_ -= std::min(behind_bytes_, bytes);
+    std::erase_if(oldest_behind_, [row](const StoredRow& one) { return one.row == row; });
+}
+
 RowId Session::oldest_after() const {
     RowId after = newest_row_in_memory_;
     for (std::size_t i = 0; i < inflight_.size(); ++i) after = std::max(after, inflight_[i].entry.row);

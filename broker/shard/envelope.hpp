@@ -66,6 +66,14 @@ struct Answer {
 struct Publish {
     core::MessagePtr message;
 };
+/// From an upstream.
+struct Brought {
+    std::shared_ptr<BroughtSink> sink;
+    std::vector<BroughtMessage> messages;
+};
+struct LinkSessions {
+    std::unique_ptr<LinkSessionErrand> errand;
+};
 struct Committed {
     store::TurnNumber turn;
 };
@@ -99,8 +107,9 @@ struct Stop {};
 
 using Envelope =
     std::variant<mail::Admit, mail::AddLink, mail::RemoveLink, mail::Note, mail::Deliver, mail::DeliverShares,
-                 mail::Answer, mail::Publish, mail::GroupNews, mail::Committed, mail::QueueLoaded,
-                 mail::OldestFound, mail::Reload, mail::Ping, mail::LookAtMemory, mail::Close, mail::Stop>;
+                 mail::Answer, mail::Publish, mail::Brought, mail::LinkSessions, mail::GroupNews,
+                 mail::Committed, mail::QueueLoaded, mail::OldestFound, mail::Reload, mail::Ping,
+                 mail::LookAtMemory, mail::Close, mail::Stop>;
 /// Tens of thousands of them may wait for one shard.
 static_assert(sizeof(Envelope) <= 64);
 

@@ -21,8 +21,13 @@ struct OpenPublish {
 struct KeptWill {
     core::SessionKey keeper = 0;
 };
+/// A message that came from an upstream.
+struct BroughtRow {
+    std::shared_ptr<BroughtSink> sink;
+    std::uint64_t token = 0;
+};
 /// Besides these, mail of another shard that was passed on.
-using Errand = std::variant<TicketRef, HandedRow, OpenPublish, KeptWill>;
+using Errand = std::variant<TicketRef, HandedRow, OpenPublish, KeptWill, BroughtRow>;
 
 /// A session that has ended, while others get what it leaves of its shared subscriptions.
 struct Leaving {

@@ -191,7 +191,8 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
 
     core::Effects& effects = begin_step();
     const auto offered = s.session->offer(
-        std::move(entry), effects, memory_room(),
+        std::move(entry), effects,
+        s.lane && s.lane->only_newest(*s.session) ? core::MemoryRoom::tight : memory_room(),
         passage.acknowledged ? core::Session::Refusal::none : core::Session::Refusal::allowed);
     if (offered == core::Session::Offered::rejected) {
         passage.worst = std::max(passage.worst, ReasonCode::quota_exceeded);
@@ -208,6 +209,7 @@ void Shard::offer_to(const Match& match, const std::vector<std::uint32_t>& ident
             .targets.push_back(std::move(*target));
         if (passage.origin) note_arrival(s, share, row, passage);
         s.last_row = row;
+        if (s.lane && s.lane->only_newest(*s.session)) replace_older(s, *message, row);
         if (s.lane && s.lane->ack_upstream && passage.local_ticket != 0) {
             tickets_.add_waits(passage.local_ticket, 1);
             s.lane->waiting.insert_or_assign(row, LaneSlot::Waiting{passage.local_ticket, now().mono});
@@ -239,7 +241,9 @@ void Shard::execute(core::SubscriberId id, core::Effects& effects) {
     }
     for (const core::Drop& drop : effects.drops) {
         note_drop(s, drop.reason);
-        if (s.lane && s.link) s.link->on_drop(drop.reason);
+        if (!s.lane) continue;
+        s.lane->dropped_up_to = std::max(s.lane->dropped_up_to, drop.row);
+        if (s.link) s.link->on_drop(drop.reason);
     }
     if (s.lane && s.lane->ack_upstream) take_upstream_waits(s, effects);
     std::vector<core::Send> sends;

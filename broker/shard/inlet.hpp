@@ -40,6 +40,36 @@ struct Admission {
     std::optional<AdmittedWill> will;
 };
 
+/// A message from an upstream.
+struct BroughtMessage {
+    std::uint64_t token = 0;  ///< the sender's
+    core::MessagePtr message;
+};
+/// Hears what has become of them.
+class BroughtSink {
+  public:
+    virtual ~BroughtSink() = default;
+    /// A shard's thread. The message is durable for all who are to have it; or a code from 0x80 on says why
+    /// somebody refused it.
+    virtual void on_brought(std::uint64_t token, wire::ReasonCode code) = 0;
+};
+
+/// About sessions without a socket that have no link (any more).
+struct LinkSessionErrand {
+    enum class Task : std::uint8_t {
+        list,
+        retire,  ///< nothing more enters their queues
+        end      ///< they are given up, with all that waits
+    };
+    struct Found {
+        std::string client_id;
+        std::size_t messages = 0, bytes = 0;
+    };
+    Task task = Task::list;
+    std::string prefix;                              ///< of their client ids
+    std::function<void(std::vector<Found>)> answer;  ///< on the shard's thread; may be empty
+};
+
 class Inlet {
   public:
     virtual ~Inlet() = default;
@@ -53,6 +83,10 @@ class Inlet {
     virtual void post_remove_link(LinkNumber number) = 0;
     /// Any thread. A message of the broker's own ($SYS, operators); it is answered to nobody.
     virtual void post_publish(core::MessagePtr message) = 0;
+    /// Any thread. Messages from an upstream, in their order; each is answered.
+    virtual void post_brought(std::shared_ptr<BroughtSink> sink, std::vector<BroughtMessage> messages) = 0;
+    /// Any thread.
+    virtual void post_link_sessions(LinkSessionErrand errand) = 0;
 };
 
 /// Finds the shard that is home to a client: stable_hash(client id) % shards.

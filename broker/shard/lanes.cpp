@@ -32,6 +32,7 @@ void Shard::open_mail(mail::AddLink& letter) {
     s.lane->number = spec.number;
     s.lane->accepts = std::move(spec.accepts);
     s.lane->ack_upstream = spec.ack_upstream;
+    s.lane->last_value = spec.last_value;
     s.lane->waiting = std::move(waiting);
     lanes_[spec.number] = id;
     save_session(id);
@@ -101,6 +102,7 @@ void Shard::tick_lanes() {
 void Shard::attach_link(LinkNumber number, std::uint16_t quota) {
     const SubscriberId id = lane_slot(number);
     if (id == UINT32_MAX) return;
+    slots_[id].lane->newest = {};  // what is there is on its way now
     core::Effects& effects = begin_step();
     slots_[id].session->attach(quota, now(), effects, core::Session::Repeats::not_told);
     execute(id, effects);
@@ -111,6 +113,7 @@ void Shard::detach_link(LinkNumber number) {
     const SubscriberId id = lane_slot(number);
     if (id == UINT32_MAX) return;
     slots_[id].session->detach();
+    if (slots_[id].lane->last_value) slots_[id].session->spill();  // see replace_older()
     if (slots_[id].shares > 0) refresh_member(id);
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.hpp"
 #include "core/effects.hpp"
 #include "core/session.hpp"
+#include "shard/bridge_control.hpp"
 
 namespace sluice::shard {
 
@@ -28,7 +29,27 @@ struct UpstreamConfirmed {
     };
     std::vector<One> confirms;
 };
-using LinkNote = std::variant<UpstreamUp, UpstreamDown, UpstreamConfirmed>;
+/// An operator wants nothing more to be sent, or again.
+struct LinkPaused {
+    bool paused = true;
+};
+/// What an operator asks of a queue of dead letters.
+struct DeadLetterRequest {
+    enum class Task : std::uint8_t { list, show, retry, drop };
+    Task task = Task::list;
+    std::vector<core::RowId> ids;  ///< sorted; none: all
+    core::RowId after = 0;         ///< list: those behind this one
+    std::size_t count_max = 100;   ///< list
+    struct Answer {
+        std::vector<DeadLetter> letters;  ///< list, show
+        std::size_t done = 0;             ///< retry, drop
+        std::string problem;              ///< why it ended early; else empty
+    };
+    std::function<void(Answer)> answer;  ///< on the shard's thread
+};
+using DeadLetterRequestPtr = std::shared_ptr<const DeadLetterRequest>;
+
+using LinkNote = std::variant<UpstreamUp, UpstreamDown, UpstreamConfirmed, LinkPaused, DeadLetterRequestPtr>;
 
 /// How much waits in the session behind a link.
 struct Backlog {
@@ -60,9 +81,16 @@ class Link {
     virtual void on_note(LinkNote /*note*/) {}
     virtual void on_backlog(const Backlog& /*backlog*/) {}
     virtual void on_drop(core::DropReason /*reason*/) {}
+    /// A newer message of its topic has taken the place of one that waited (LinkSpec::last_value).
+    virtual void on_replaced() {}
+    /// The answer to LinkHost::read_queue(). `exhausted`: nothing is behind the last entry.
+    virtual void on_read(std::vector<core::QueueEntry> /*entries*/, bool /*exhausted*/) {}
     /// About every 50 ms.
     virtual void on_tick(Now /*now*/) {}
 };
+
+/// Sessions of bridges stand under this name; no client may take one.
+constexpr std::string_view bridge_session_prefix = "$bridge/";
 
 /// A number that wiring gives to a link that is not a socket; unique in the process.
 using LinkNumber = std::uint32_t;
@@ -80,6 +108,17 @@ class LinkHost {
     /// The far end has taken responsibility for one message (a PUBACK in all but name); unknown ids are
     /// ignored.
     virtual void confirm(LinkNumber number, wire::PacketId packet_id) = 0;
+    /// The far end will never take this one: it is done with, and a publisher that waits for the upstream is
+    /// told so.
+    virtual void refuse(LinkNumber number, wire::PacketId packet_id) = 0;
+    /// Puts a message into the queue of another link of this shard, in this turn's batch. False: it does not
+    /// take it, or there is no such link.
+    virtual bool give(LinkNumber to, const core::MessagePtr& message) = 0;
+    // For links that are never attached, whose queue is on disk only:
+    /// Reads the queue behind a row: on_read() follows. One at a time.
+    virtual void read_queue(LinkNumber number, core::RowId after) = 0;
+    /// Takes a message that was read out of the queue, in this turn's batch.
+    virtual void forget(LinkNumber number, const core::QueueEntry& entry) = 0;
 };
 
 /// A session without a socket, as it is put on a shard.
@@ -95,6 +134,8 @@ struct LinkSpec {
     /// The route's condition; evaluated on the shard before a message enters the queue. Empty: all. Never
     /// throws.
     std::function<bool(const core::Message&)> accepts;
+    /// While the far end is not there, a message takes the place of an older one of its topic.
+    bool last_value = false;
     /// The publisher's acknowledgement waits until this link confirmed, not only until the disk has it.
     bool ack_upstream = false;
     /// Builds the link on its shard's thread.

@@ -29,6 +29,12 @@ class Post : public Inlet {
     }
     void post_remove_link(LinkNumber number) override { mailbox_.post(mail::RemoveLink{number}); }
     void post_publish(core::MessagePtr message) override { mailbox_.post(mail::Publish{std::move(message)}); }
+    void post_brought(std::shared_ptr<BroughtSink> sink, std::vector<BroughtMessage> messages) override {
+        mailbox_.post(mail::Brought{std::move(sink), std::move(messages)});
+    }
+    void post_link_sessions(LinkSessionErrand errand) override {
+        mailbox_.post(mail::LinkSessions{std::make_unique<LinkSessionErrand>(std::move(errand))});
+    }
 
     /// Ends all connections; counts `done` down when their wills are on their way to the other shards, which
     /// must still run then.

@@ -188,6 +188,10 @@ void Shard::open_mail(mail::QueueLoaded& letter) {
     loads_due_ |= !loads_.empty();
     const auto it = by_key_.find(letter.session);
     if (it == by_key_.end()) return on_leaving_loaded(letter);
+    if (Slot& s = slots_[it->second]; s.lane && std::exchange(s.lane->reads, false)) {
+        s.link->on_read(std::move(letter.entries), letter.exhausted);
+        return mark_dirty(it->second);
+    }
     core::Effects& effects = begin_step();
     slots_[it->second].session->on_loaded(std::move(letter.entries), letter.exhausted, now(), effects);
     execute(it->second, effects);
@@ -196,6 +200,12 @@ void Shard::open_mail(mail::QueueLoaded& letter) {
 void Shard::open_mail(mail::OldestFound& letter) {
     const auto it = by_key_.find(letter.session);
     if (it == by_key_.end()) return;
+    if (const auto& lane = slots_[it->second].lane) {
+        const std::vector<core::RowId> forgotten = std::exchange(lane->forgotten, {});
+        std::erase_if(letter.rows, [&](const core::StoredRow& one) {
+            return std::find(forgotten.begin(), forgotten.end(), one.row) != forgotten.end();
+        });
+    }
     core::Effects& effects = begin_step();
     slots_[it->second].session->on_oldest_found(std::move(letter.rows), letter.exhausted, effects);
     execute(it->second, effects);
@@ -265,7 +275,8 @@ void Shard::fire_timers() {
 void Shard::end_turn() {
     if (memory_level() != MemoryWatch::Level::plenty) relieve_memory();
     while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || loads_due_ ||
-           !oldest_asked_.empty() || !handovers_.loads.empty() || !due_answers_.empty()) {
+           !oldest_asked_.empty() || !link_reads_.empty() || !handovers_.loads.empty() ||
+           !due_answers_.empty()) {
         // An answer or a flush may find a client gone, which publishes its will: that belongs into the next
         // round, not to nobody.
         give_due_answers();
@@ -332,6 +343,7 @@ void Shard::post_ledger() {
             parts_.store->post_find_oldest(index_, session->key(), session->oldest_after(), oldest_rows);
     }
     oldest_asked_.clear();
+    post_reads();
     post_leaving_loads();
 }
 

@@ -28,6 +28,7 @@
 #include "shard/interest.hpp"
 #include "shard/limits.hpp"
 #include "shard/memory_watch.hpp"
+#include "shard/peer.hpp"
 #include "shard/post.hpp"
 #include "shard/shared_parts.hpp"
 #include "shard/slot.hpp"
@@ -36,15 +37,6 @@
 #include "shard/waiting.hpp"
 
 namespace sluice::shard {
-
-/// How a connection ended; decides about the will [MQTT-3.1.2-8, -10].
-enum class Departure : std::uint8_t { clean, with_will, taken_over, shutdown };
-
-/// What a shard knows of another one.
-struct Peer {
-    Mailbox* mailbox;
-    const Interest* interest;
-};
 
 class Shard final : public Post, public LinkHost, private TicketOwner {
   public:
@@ -73,6 +65,10 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     void attach_link(LinkNumber number, std::uint16_t quota) override;
     void detach_link(LinkNumber number) override;
     void confirm(LinkNumber number, wire::PacketId packet_id) override;
+    void refuse(LinkNumber number, wire::PacketId packet_id) override;
+    bool give(LinkNumber to, const core::MessagePtr& message) override;
+    void read_queue(LinkNumber number, core::RowId after) override;
+    void forget(LinkNumber number, const core::QueueEntry& entry) override;
 
     // For connections; on the shard's thread.
     const Limits& limits() const { return parts_.limits; }
@@ -147,7 +143,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     /// Whether so much more may come to stay; not while memory is full. The parts of the budget: memory.cpp.
     enum class Keep : std::uint8_t { state, retained, retained_instead };
     bool may_keep(std::uint64_t bytes, Keep what = Keep::state);
-    bool too_much_unfinished() const;  ///< of packets, by all clients together
+    bool too_much_unfinished() const;  ///< of packets
     /// Until its on_memory_due() it is not read. `unfinished`: it waits for room for the rest of a packet.
     void hold_for_memory(core::SubscriberId id, bool unfinished = false);
 
@@ -167,6 +163,8 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     void open_mail(mail::DeliverShares& letter);
     void open_mail(mail::Answer& letter);
     void open_mail(mail::Publish& letter);
+    void open_mail(mail::Brought& letter);
+    void open_mail(mail::LinkSessions& letter);
     void open_mail(mail::GroupNews& letter);
     void open_mail(mail::Committed& letter);
     void open_mail(mail::QueueLoaded& letter);
@@ -188,7 +186,8 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     void take_lane_away(core::SubscriberId id);
     void tick_lanes();
     void arm_lane_tick();
-
+    void replace_older(Slot& slot, const core::Message& message, core::RowId row);
+    void post_reads();
     // memory.cpp: limits.memory_max
     void look_at_memory();
     void relieve_memory();
@@ -368,6 +367,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     bool loads_due_ = false;  ///< some of them may be posted now
     std::unordered_set<core::SessionKey> loads_under_way_;
     std::vector<core::SubscriberId> oldest_asked_;
+    std::vector<std::pair<LinkNumber, core::RowId>> link_reads_;
     std::vector<std::vector<Envelope>> outgoing_;  ///< by shard
     std::deque<HeldTicket> held_tickets_;
     std::deque<std::pair<TicketId, wire::ReasonCode>> due_answers_;

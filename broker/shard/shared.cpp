@@ -173,6 +173,8 @@ void Shard::on_ticket(std::uint64_t cookie, const TicketAnswer& answer) {
         batch_.emplace_back(core::RemoveSession{will->keeper});
         return;
     }
+    if (const auto* brought = std::get_if<BroughtRow>(&errand))
+        return brought->sink->on_brought(brought->token, answer.code);
     const TicketRef& ref = std::get<TicketRef>(errand);
     outgoing_[ref.shard].emplace_back(mail::Answer{ref.ticket, answer.code, answer.matched});
 }

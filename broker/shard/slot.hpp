@@ -27,6 +27,17 @@ struct LaneSlot {
     using Waits = std::unordered_map<core::RowId, Waiting>;
     /// ack_upstream: publishers that wait for the end of a row.
     Waits waiting;
+    bool reads = false;  ///< LinkHost::read_queue() is under way
+    /// last_value: what has come since the far end went, by topic. Bounded: topics beyond are kept whole.
+    bool last_value = false;
+    struct Newest {
+        core::RowId row = 0;
+        std::size_t bytes = 0;
+    };
+    std::unordered_map<std::uint64_t, Newest> newest;
+    bool only_newest(const core::Session& session) const { return last_value && !session.attached(); }
+    std::vector<core::RowId> forgotten;  ///< while the store looks for the oldest
+    core::RowId dropped_up_to = 0;       ///< a full queue has lost its oldest, up to this row
 };
 
 /// QoS 2 messages of a client for which something has been done, while their packet ids are not recorded.
@@ -99,6 +110,11 @@ struct Slot {
     std::uint32_t shares = 0;                     ///< shared subscriptions among them
     std::uint32_t gated = 0;                      ///< runs of sends to this link that wait for a commit
     memory_gauge::Kept kept;                      ///< the session, its subscriptions and its will
+    /// Of a lane: Session::forget_behind().
+    void forget(core::RowId row, std::size_t bytes, core::Effects& effects) {
+        if (session->oldest_asked()) lane->forgotten.push_back(row);
+        session->forget_behind(row, bytes, effects);
+    }
     bool progress_dirty = false;
     bool link_dirty = false;
 };
@@ -109,8 +125,5 @@ constexpr std::size_t session_bytes = 1000;
 std::size_t subscription_bytes(std::string_view filter);
 /// What the session keeps, anew.
 void count_kept(Slot& slot);
-
-/// Sessions of bridges stand under this name; no client may take one.
-constexpr std::string_view bridge_session_prefix = "$bridge/";
 
 }  // namespace sluice::shard

@@ -11,6 +11,12 @@
 namespace sluice::sim {
 namespace {
 
+constexpr std::string_view dead_part = "//dead/";
+
+shard::LinkNumber dead_number(std::size_t queue) {
+    return static_cast<shard::LinkNumber>(1000 + queue);
+}
+
 const char* const lane_filter = "s/#";
 
 }  // namespace
@@ -61,9 +67,17 @@ void House::add_lanes(const store::Recovered& recovered) {
     for (const auto& session : recovered.sessions) {
         const std::string& name = session.record.client_id;
         if (!name.starts_with(shard::bridge_session_prefix)) continue;
+        if (name.find(dead_part) != std::string::npos) continue;
         const std::size_t spool = std::stoul(name.substr(name.rfind('/') + 1));
         if (spool >= shards_.size()) add_lane(spool, false);
     }
+    std::size_t queues = shards_.size();
+    for (const auto& session : recovered.sessions) {
+        const std::string& name = session.record.client_id;
+        if (name.find(dead_part) == std::string::npos) continue;
+        queues = std::max<std::size_t>(queues, std::stoul(name.substr(name.rfind('/') + 1)) + 1);
+    }
+    for (std::size_t queue = 0; queue < queues; ++queue) add_dead_letters(queue);
 }
 
 void House::add_lane(std::size_t spool, bool subscribes) {
@@ -80,12 +94,47 @@ void House::add_lane(std::size_t spool, bool subscribes) {
                                        .local_only = true,
                                        .at_least_once = true}});
     upstream_.lane_added(spec.number, spec.client_id);
-    bridge::LaneSpec lane{.number = spec.number, .inflight_max = 4, .label = spec.client_id};
-    spec.make = [this, lane, &stats = record->stats](shard::LinkHost& host) {
-        return std::make_unique<bridge::Lane>(lane, host, upstream_, stats);
+    bridge::LaneSpec lane{.number = spec.number,
+                          .inflight_max = 4,
+                          .route_name = std::to_string(lanes_.size()),
+                          .dead = dead_number(record->shard),
+                          .label = spec.client_id};
+    spec.make = [this, lane, stats = record->stats](shard::LinkHost& host) {
+        // The world outlives all lanes.
+        const std::shared_ptr<bridge::Upstream> upstream(std::shared_ptr<void>(), &upstream_);
+        return std::make_unique<bridge::Lane>(lane, host, upstream, stats);
     };
     shards_[record->shard]->post_link(std::move(spec));
     lanes_.push_back(std::move(record));
+}
+
+void House::add_dead_letters(std::size_t queue) {
+    const std::size_t shard = queue % shards_.size();
+    shard::LinkSpec spec;
+    spec.number = dead_number(queue);
+    spec.client_id = fmt::format("$bridge/sim{}{}", dead_part, queue);
+    bridge::DeadLettersSpec dead{.number = spec.number, .bridge = "sim", .routes = {}};
+    for (std::size_t i = 0; i < lanes_.size(); ++i)
+        if (lanes_[i]->shard == shard)
+            dead.routes.push_back({std::to_string(i), static_cast<shard::LinkNumber>(i + 1)});
+    dead_.push_back(std::make_shared<bridge::DeadLetterStats>());
+    spec.make = [dead, stats = dead_.back()](shard::LinkHost& host) {
+        return std::make_unique<bridge::DeadLetters>(dead, host, stats);
+    };
+    shards_[shard]->post_link(std::move(spec));
+}
+
+void House::retry_dead_letters() {
+    auto request = std::make_shared<shard::DeadLetterRequest>();
+    request->task = shard::DeadLetterRequest::Task::retry;
+    for (std::size_t queue = 0; queue < dead_.size(); ++queue)
+        shards_[queue % shards_.size()]->post_note(dead_number(queue), request);
+}
+
+std::uint64_t House::dead_letters() const {
+    std::uint64_t sum = 0;
+    for (const auto& dead : dead_) sum += dead->waiting;
+    return sum;
 }
 
 std::size_t House::home_index(std::string_view client_id) const {
@@ -126,7 +175,7 @@ std::uint64_t House::messages_dropped() const {
 
 std::uint64_t House::bridge_backlog() const {
     std::uint64_t backlog = 0;
-    for (const auto& lane : lanes_) backlog += lane->stats.backlog_messages.load();
+    for (const auto& lane : lanes_) backlog += lane->stats->backlog_messages.load();
     return backlog;
 }
 

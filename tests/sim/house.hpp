@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/dead_letters.hpp"
 #include "bridge/lane.hpp"
 #include "shard/shard.hpp"
 #include "store/queued_store.hpp"
@@ -44,6 +45,9 @@ class House final : private store::StoreEvents {
     /// It has been refused, and waits before it tries again.
     bool store_in_trouble() const { return store_->stats().in_trouble; }
     void tell_lane(shard::LinkNumber number, shard::LinkNote note);
+    /// An operator gives what the upstream refused back to it.
+    void retry_dead_letters();
+    std::uint64_t dead_letters() const;
     std::size_t lanes() const { return lanes_.size(); }
     /// Everybody is disconnected and all is written down.
     void stop();
@@ -54,7 +58,7 @@ class House final : private store::StoreEvents {
   private:
     struct LaneRecord {
         std::size_t shard = 0;
-        bridge::LaneStats stats;
+        std::shared_ptr<bridge::LaneStats> stats = std::make_shared<bridge::LaneStats>();
     };
 
     // store::StoreEvents
@@ -69,6 +73,7 @@ class House final : private store::StoreEvents {
     void restore(const store::Recovered& recovered);
     void add_lanes(const store::Recovered& recovered);
     void add_lane(std::size_t spool, bool subscribes);
+    void add_dead_letters(std::size_t queue);
     void run_everything();
 
     const HousePlan plan_;
@@ -77,6 +82,7 @@ class House final : private store::StoreEvents {
     std::unique_ptr<Mutant> front_;  ///< what the shards take for the store
     std::unique_ptr<core::RetainedIndex> retained_;
     std::vector<std::unique_ptr<LaneRecord>> lanes_;
+    std::vector<std::shared_ptr<bridge::DeadLetterStats>> dead_;  ///< by queue
     std::vector<std::unique_ptr<shard::Shard>> shards_;
     std::vector<std::string> damage_;
 };

@@ -113,6 +113,9 @@ void World::move_upstream() {
     } else if (upstream_.has_unconfirmed(lane)) {
         trace_.note("confirm", lane);
         house_->tell_lane(lane, upstream_.confirm_some(lane, random_, true));
+    } else if (random_.one_in(4)) {
+        trace_.note("retry", 0);
+        house_->retry_dead_letters();
     }
 }
 

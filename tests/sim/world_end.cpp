@@ -35,13 +35,14 @@ bool World::settle_round() {
         house_->tell_lane(lane, upstream_.is_up(lane) ? upstream_.confirm_some(lane, random_, false)
                                                       : upstream_.go_up(lane));
     }
+    if (house_->dead_letters() > 0) house_->retry_dead_letters();
     for (std::size_t i = 0; i < house_->shards(); ++i) any |= house_->turn(i);
     any |= house_->store_round();
     return any;
 }
 
 bool World::all_settled() const {
-    return house_->bridge_backlog() == 0 && !house_->store_in_trouble() &&
+    return house_->bridge_backlog() == 0 && house_->dead_letters() == 0 && !house_->store_in_trouble() &&
            std::all_of(clients_.begin(), clients_.end(), [](const ClientPtr& client) {
                return client->connected() && client->all_acknowledged();
            });

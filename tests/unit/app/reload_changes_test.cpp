@@ -53,7 +53,7 @@ std::vector<std::string> waiting(const std::string& from, const std::string& to)
     const auto at = changed.find(from);
     EXPECT_NE(at, std::string::npos) << from;
     changed.replace(at, from.size(), to);
-    return settings_for_restart(parsed(std::string(text)), parsed(changed), fake_modules());
+    return settings_for_restart(parsed(std::string(text)), parsed(changed));
 }
 
 TEST(ReloadChanges, NothingWaitsWhenNothingChanged) {
@@ -81,14 +81,30 @@ TEST(ReloadChanges, WhatIsNotAppliedIsTold) {
     EXPECT_THAT(waiting("[admin]\nport = 9883", ""), ElementsAre("admin (removed)"));
 }
 
+/// What differs in the first bridge after `from` was replaced by `to`.
+std::vector<std::string> changed_bridge(const std::string& from, const std::string& to) {
+    std::string changed(text);
+    const auto at = changed.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    changed.replace(at, from.size(), to);
+    return changed_bridge_settings(parsed(std::string(text)).bridges.at(0), parsed(changed).bridges.at(0),
+                                   fake_modules());
+}
+
+TEST(ReloadChanges, BridgesDoNotWait) {
+    EXPECT_THAT(waiting("one:9092", "two:9092"), IsEmpty());
+    EXPECT_THAT(waiting("\"plant\"", "\"shop\""), IsEmpty());
+}
+
 TEST(ReloadChanges, BridgesAreComparedByTheKeysOfTheirModules) {
-    EXPECT_THAT(waiting("one:9092", "two:9092"), ElementsAre("bridge plant: servers"));
-    EXPECT_THAT(waiting("\"secret\"", "\"other\""), ElementsAre("bridge plant: password"));
-    EXPECT_THAT(waiting("1GiB", "2GiB"), ElementsAre("bridge plant: spool.bytes_max"));
-    EXPECT_THAT(waiting("topic = \"t\"", "topic = \"u\""), ElementsAre("bridge plant: route 1: topic"));
-    EXPECT_THAT(waiting("\"plant\"", "\"shop\""), ElementsAre("bridge plant (removed)", "bridge shop (new)"));
-    EXPECT_THAT(waiting("topic = \"t\"", "topic = \"t\"\n[[bridge.route]]\nfrom = \"b\"\ntopic = \"u\""),
-                ElementsAre("bridge plant: route 2 (new)"));
+    EXPECT_THAT(changed_bridge("[broker]", "# the same\n[broker]"), IsEmpty());
+    EXPECT_THAT(changed_bridge("one:9092", "two:9092"), ElementsAre("servers"));
+    EXPECT_THAT(changed_bridge("\"secret\"", "\"other\""), ElementsAre("password"));
+    EXPECT_THAT(changed_bridge("1GiB", "2GiB"), ElementsAre("spool.bytes_max"));
+    EXPECT_THAT(changed_bridge("topic = \"t\"", "topic = \"u\""), ElementsAre("route 1: topic"));
+    EXPECT_THAT(
+        changed_bridge("topic = \"t\"", "topic = \"t\"\n[[bridge.route]]\nfrom = \"b\"\ntopic = \"u\""),
+        ElementsAre("route 2 (new)"));
 }
 
 /// A value other than the default, if the kind tells one.
@@ -116,7 +132,7 @@ void check_all(std::span<const SettingRow> rows, const std::string& before_key, 
     for (const SettingRow& row : rows) {
         Config fresh = parsed(std::string(text));
         row.assign(of(fresh), other_value(row));
-        const auto told = settings_for_restart(running, fresh, fake_modules());
+        const auto told = settings_for_restart(running, fresh);
         if (row.reloadable) {
             EXPECT_THAT(told, IsEmpty()) << row.key;
         } else {
@@ -135,11 +151,24 @@ TEST(ReloadChanges, EveryRowIsToldUnlessTheManualSaysThatItIsApplied) {
     check_all(admin::admin_rows(), "admin.", [](Config& c) { return static_cast<void*>(&*c.admin); });
     check_all(net::tls_setting_rows(), "listener port 8883: tls.",
               [](Config& c) { return static_cast<void*>(&*c.listeners[1].tls); });
-    check_all(bridge::spool_rows(), "bridge plant: spool.",
-              [](Config& c) { return static_cast<void*>(&c.bridges[0].spool); });
-    check_all(bridge::route_rows(), "bridge plant: route 1: ", [](Config& c) {
-        return static_cast<void*>(&c.bridges[0].routes[0]);
-    });
+}
+
+TEST(ReloadChanges, EveryRowOfABridgeIsCompared) {
+    using bridge::BridgeSettings;
+    const BridgeSettings running = parsed(std::string(text)).bridges.at(0);
+    const auto check = [&](std::span<const SettingRow> rows, const std::string& before_key, auto&& of) {
+        for (const SettingRow& row : rows) {
+            BridgeSettings fresh = running;
+            row.assign(of(fresh), other_value(row));
+            EXPECT_THAT(changed_bridge_settings(running, fresh, fake_modules()),
+                        ElementsAre(before_key + std::string(row.key)))
+                << row.key;
+        }
+    };
+    check(bridge::spool_rows(), "spool.", [](BridgeSettings& b) { return static_cast<void*>(&b.spool); });
+    check(bridge::dead_rows(), "dead.", [](BridgeSettings& b) { return static_cast<void*>(&b.dead); });
+    check(bridge::route_rows(),
+          "route 1: ", [](BridgeSettings& b) { return static_cast<void*>(&b.routes[0]); });
 }
 
 TEST(ReloadChanges, TlsFilesAreTakenFromTheNewFile) {

@@ -30,6 +30,8 @@ class Hall final : public shard::Inlet, public shard::InletSet {
     void post_note(shard::LinkNumber, shard::LinkNote) override {}
     void post_remove_link(shard::LinkNumber) override {}
     void post_publish(core::MessagePtr) override {}
+    void post_brought(std::shared_ptr<shard::BroughtSink>, std::vector<shard::BroughtMessage>) override {}
+    void post_link_sessions(shard::LinkSessionErrand) override {}
     shard::Inlet& home_of(std::string_view) override { return *this; }
     std::size_t size() const override { return 1; }
     shard::Inlet& at(std::size_t) override { return *this; }
