@@ -37,6 +37,11 @@ std::optional<std::string_view> MessageView::user_property(std::string_view name
     return std::nullopt;
 }
 
+const PayloadJson& MessageView::payload_json() const {
+    if (!json_) json_ = std::make_unique<const PayloadJson>(as_text(message_->payload()));
+    return *json_;
+}
+
 /// Reads a template once, left to right.
 class TemplateParser {
   public:

@@ -98,7 +98,7 @@ TEST(HeaderList, lists_what_is_there_in_order) {
     for (const auto& header : list.headers())
         text += std::to_string(static_cast<int>(header.field)) + std::string(header.name) + "=" +
                 std::string(header.value) + ";";
-    EXPECT_EQ(text, "0=t;1=0;2=false;3=c;4=text/plain;5=r;6=\xff\xfe;7=1;8=40;9k=v1;9k=v2;");
+    EXPECT_EQ(text, "3=t;4=0;5=false;6=c;7=text/plain;8=r;9=\xff\xfe;10=1;11=40;12k=v1;12k=v2;");
     EXPECT_EQ(list.left_out(), 0U);
 }
 
