@@ -286,7 +286,8 @@ TEST_F(AmqpConnector, create_names_what_is_wrong) {
     ASSERT_FALSE(created.ok());
     EXPECT_EQ(created.error(),
               "test.toml:5: exchange: column 2: unknown placeholder 'tpoic'; expected topic, topic[N], "
-              "client_id, user_name, qos or property.NAME");
+              "client_id, user_name, qos, retain, content_type, date, received, origin, property.NAME or "
+              "payload.NAME");
 }
 
 }  // namespace
