@@ -92,9 +92,9 @@ void Lane::on_confirmed(const shard::UpstreamConfirmed& note) {
     for (const auto& one : note.confirms) {
         const auto packet_id = static_cast<wire::PacketId>(one.tag);
         if (one.tag >> 16 != epoch_ || !in_flight_.contains(packet_id)) continue;
-        if (one.delivered) {
+        if (one.delivered || one.let_go) {
             in_flight_.erase(packet_id);
-            stats_.confirmed.fetch_add(1, std::memory_order_relaxed);
+            (one.let_go ? stats_.dropped : stats_.confirmed).fetch_add(1, std::memory_order_relaxed);
             host_.confirm(spec_.number, packet_id);
             continue;
         }

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "base/log.hpp"
-#include "bridge/condition.hpp"
 
 namespace sluice::bridge {
 namespace {
@@ -50,7 +49,7 @@ Result<std::unique_ptr<BridgeRunner>, std::string> BridgeRunner::create(BridgeSe
                        .down_routes = {},
                        .origin = origin,
                        .inflight_messages_max = lanes * settings.spool.inflight_max};
-    std::vector<std::function<bool(const core::Message&)>> conditions;
+    std::vector<std::shared_ptr<const Condition>> conditions;
     for (const RouteSettings& route : settings.routes) {
         spec.routes.push_back({.from = route.from, .place = route.place, .settings = route.connector});
         if (route.when.empty()) {
@@ -59,8 +58,7 @@ Result<std::unique_ptr<BridgeRunner>, std::string> BridgeRunner::create(BridgeSe
         }
         auto condition = Condition::parse(route.when);
         if (!condition) return Err{fmt::format("{}: key `when`: {}", route.place, condition.error())};
-        auto shared = std::make_shared<const Condition>(std::move(condition).value());
-        conditions.emplace_back([shared](const core::Message& message) { return shared->matches(message); });
+        conditions.push_back(std::make_shared<const Condition>(std::move(condition).value()));
     }
     auto connector = module.create(std::move(spec));
     if (!connector) return Err{connector.error()};
@@ -109,6 +107,12 @@ core::QueueBounds BridgeRunner::bounds_per_lane() const {
     return bounds;
 }
 
+ThinningRules BridgeRunner::thinning_per_lane(const RouteSettings& route) const {
+    return {.sample = route.sample,
+            .interval_min = route.interval_min,
+            .rate_per_s = static_cast<double>(route.rate_max) / static_cast<double>(inlets_.size())};
+}
+
 void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, std::size_t spool, bool subscribes) {
     auto record = std::make_unique<LaneRecord>();
     record->name = fmt::format("{}/{}", route, spool);
@@ -121,7 +125,7 @@ void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, std::size_t 
     spec.number = record->number;
     spec.client_id = session_name(settings_.name, route, spool);
     spec.bounds = bounds_per_lane();
-    spec.accepts = conditions_[route];
+    spec.accepts = make_accepts(conditions_[route], thinning_per_lane(settings), record->stats.thinned);
     spec.ack_upstream = settings.ack == RouteAck::upstream;
     if (subscribes) {
         core::SubscriptionOptions options;
@@ -197,8 +201,11 @@ void BridgeRunner::on_confirm(std::span<const Confirm> confirms) {
     std::map<shard::LinkNumber, shard::UpstreamConfirmed> by_lane;
     for (const Confirm& confirm : confirms) {
         const bool delivered = confirm.outcome == Outcome::delivered;
-        by_lane[confirm.lane].confirms.push_back({confirm.tag, delivered, confirm.reason});
-        if (delivered) continue;
+        const auto route = lanes_[confirm.lane - first_number_]->route;
+        const bool let_go =
+            confirm.outcome == Outcome::unmappable && settings_.routes[route].on_missing == OnMissing::drop;
+        by_lane[confirm.lane].confirms.push_back({confirm.tag, delivered, confirm.reason, let_go});
+        if (delivered || let_go) continue;
         set_reason("refused: " + confirm.reason);
     }
     for (auto& [number, note] : by_lane) {
@@ -218,6 +225,7 @@ shard::BridgeStatus BridgeRunner::status() const {
         status.refused += s.refused.load(std::memory_order_relaxed);
         status.redelivered += s.redelivered.load(std::memory_order_relaxed);
         status.dropped += s.dropped.load(std::memory_order_relaxed);
+        status.thinned += s.thinned.load(std::memory_order_relaxed);
         const auto waiting = s.backlog_messages.load(std::memory_order_relaxed);
         status.spool_messages += waiting;
         status.spool_bytes += s.backlog_bytes.load(std::memory_order_relaxed);

@@ -9,6 +9,7 @@
 #include "bridge/connector.hpp"
 #include "bridge/lane.hpp"
 #include "bridge/settings.hpp"
+#include "bridge/thinning.hpp"
 #include "shard/inlet.hpp"
 #include "shard/stats.hpp"
 
@@ -59,13 +60,14 @@ class BridgeRunner final : private ConnectorEvents, private Upstream {
 
     void add_lane(std::uint32_t route, std::size_t shard, std::size_t spool, bool subscribes);
     core::QueueBounds bounds_per_lane() const;
+    ThinningRules thinning_per_lane(const RouteSettings& route) const;
     void tell_all(const shard::LinkNote& note);
     void set_reason(const std::string& reason);
 
     const BridgeSettings settings_;
     shard::InletSet& inlets_;
     std::unique_ptr<Connector> connector_;
-    std::vector<std::function<bool(const core::Message&)>> conditions_;  ///< by route; empty: all pass
+    std::vector<std::shared_ptr<const Condition>> conditions_;  ///< by route; none: all pass
     shard::LinkNumber first_number_ = 0;
     std::vector<std::unique_ptr<LaneRecord>> lanes_;  ///< complete before the connector starts
     std::atomic<bool> up_{false};

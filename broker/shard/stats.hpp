@@ -34,7 +34,8 @@ struct BridgeStatus {
     std::uint64_t confirmed = 0;       ///< by the upstream
     std::uint64_t refused = 0;         ///< by the upstream, for good
     std::uint64_t redelivered = 0;     ///< offered again after a disconnect or restart
-    std::uint64_t dropped = 0;         ///< by the spool's bounds
+    std::uint64_t dropped = 0;         ///< by the spool's bounds, or for lack of a part (on_missing)
+    std::uint64_t thinned = 0;         ///< left out by sample, interval_min and rate_max; not in in_messages
     std::uint64_t spool_messages = 0;  ///< waiting, those in flight included
     std::uint64_t spool_bytes = 0;
     double oldest_age_s = 0;  ///< of the oldest waiting message; 0 when none

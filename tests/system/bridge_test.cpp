@@ -38,8 +38,11 @@ class Bridge : public ::testing::TestWithParam<std::string> {
     static bool is_kafka() { return GetParam() == "kafka"; }
 
     std::string config() const {
-        const std::string where =
-            is_kafka() ? "topic = \"sink\"\nkey = \"{client_id}\"" : "routing_key = \"sink.{topic}\"";
+        return config(is_kafka() ? "topic = \"sink\"\nkey = \"{client_id}\""
+                                 : "routing_key = \"sink.{topic}\"");
+    }
+    /// `where`: keys of the route.
+    std::string config(std::string_view where) const {
         return fmt::format(R"(
 [broker]
 data_dir = "{}/data"
@@ -134,6 +137,25 @@ TEST_P(Bridge, nothing_acknowledged_is_missing_upstream_after_outage_and_kill9) 
     publisher.disconnect();
     EXPECT_TRUE(wait_for_empty_spool()) << bridge_status().dump() << broker_.log();
     expect_everything_arrived(publisher);
+    EXPECT_TRUE(broker_.stop()) << broker_.log();
+}
+
+TEST_P(Bridge, what_is_thinned_or_lacks_a_part_stays_away_and_is_counted) {
+    const std::string name =
+        is_kafka() ? "topic = 'sink'\nkey = '{payload.id}'" : "routing_key = 'sink.{payload.id}'";
+    ASSERT_TRUE(broker_.start(config(name + "\nsample = 2\non_missing = 'drop'"))) << broker_.log();
+    for (const char* payload : {R"({"id":"a1"})", R"({"id":"a2"})", "no json", R"({"id":"a4"})"}) {
+        const auto sent = mosquitto_pub({"-h", "127.0.0.1", "-p", std::to_string(broker_.port()), "-i",
+                                         "pump", "-q", "1", "-t", "plant/a/temp", "-m", payload});
+        ASSERT_EQ(sent.exit_code, 0) << sent.err;
+    }
+    ASSERT_TRUE(wait_for_empty_spool()) << bridge_status().dump() << broker_.log();
+    const json status = bridge_status();
+    EXPECT_EQ(status["thinned"], 2) << status.dump();
+    EXPECT_EQ(status["confirmed"], 1) << status.dump();
+    EXPECT_EQ(status["dropped"], 1) << status.dump();
+    EXPECT_EQ(status["refused"], 0) << status.dump();
+    EXPECT_EQ(status["in_messages"], 2) << status.dump();
     EXPECT_TRUE(broker_.stop()) << broker_.log();
 }
 
