@@ -14,7 +14,8 @@ namespace sluice::bridge {
 ///   or      = and { "or" and }
 ///   and     = not { "and" not }
 ///   not     = "not" not | test
-///   test    = "(" or ")" | "exists" "(" field ")" | operand [ op operand ]
+///   test    = "(" or ")" | "exists" "(" field ")" | operand [ op operand | "in" list ]
+///   list    = "(" operand { "," operand } ")"
 ///   op      = "==" | "!=" | "<" | "<=" | ">" | ">="
 ///   operand = number | "text" | 'text' | true | false | null | field
 ///   field   = topic | topic[N] | client_id | user_name | qos | retain

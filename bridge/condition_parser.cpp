@@ -111,12 +111,30 @@ class ConditionParser : private FieldReader {
         auto left = parse_operand();
         if (!left) return std::nullopt;
         const auto left_at = add_operand(std::move(*left));
+        if (take_word("in")) return parse_list(left_at);
         const auto op = parse_op();
         if (error_) return std::nullopt;
         if (!op) return add_node(Op::holds, left_at, 0);
         auto right = parse_operand();
         if (!right) return std::nullopt;
         return add_node(*op, left_at, add_operand(std::move(*right)));
+    }
+
+    /// Behind "in": equal to one of them.
+    Ref parse_list(std::uint32_t left_at) {
+        if (!take('(')) return fail("expected '(' behind in");
+        Ref node;
+        for (std::size_t links = 0; !node || take(',');) {
+            if (++links + depth_ > depth_max) return too_deep();
+            auto right = parse_operand();
+            if (!right) return std::nullopt;
+            const auto equal = add_node(Op::eq, left_at, add_operand(std::move(*right)));
+            if (!equal) return std::nullopt;
+            node = node ? add_node(Op::either, *node, *equal) : equal;
+            if (!node) return std::nullopt;
+        }
+        if (!take(')')) return fail("expected ',' or ')'");
+        return node;
     }
 
     std::optional<Op> parse_op() {
