@@ -22,8 +22,6 @@ using nlohmann::json;
 using Milliseconds = std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
-constexpr const char* place = "sink";
-
 class Bridge : public ::testing::TestWithParam<std::string> {
   protected:
     void SetUp() override {
@@ -31,19 +29,18 @@ class Bridge : public ::testing::TestWithParam<std::string> {
         peer_ = bridge::test::peer_of(GetParam(), why);
         if (!peer_) GTEST_SKIP() << why;
         if (auto* amqp = dynamic_cast<bridge::test::AmqpPeer*>(peer_)) {
-            bridge::test::AmqpClient(amqp->port()).make_queue(place, "amq.topic", "sink.#");
+            bridge::test::AmqpClient(amqp->port()).make_queue(place_, "amq.topic", place_ + ".#");
         } else {
-            ASSERT_EQ(peer_->ask("topic sink 2"), "ok");
+            ASSERT_EQ(peer_->ask("topic " + place_ + " 2"), "ok");
         }
     }
     static bool is_kafka() { return GetParam() == "kafka"; }
 
-    std::string config() const {
-        return config(is_kafka() ? "topic = \"sink\"\nkey = \"{client_id}\""
-                                 : "routing_key = \"sink.{topic}\"");
-    }
-    /// `where`: keys of the route.
-    std::string config(std::string_view where) const {
+    std::string config() const { return is_kafka() ? config("{client_id}") : config("{topic}"); }
+    /// `name`: the template of the record's key, or the end of the routing key's. `more`: keys of the route.
+    std::string config(std::string_view name, std::string_view more = {}) const {
+        const std::string where = is_kafka() ? fmt::format("topic = '{}'\nkey = '{}'\n{}", place_, name, more)
+                                             : fmt::format("routing_key = '{}.{}'\n{}", place_, name, more);
         return fmt::format(R"(
 [broker]
 data_dir = "{}/data"
@@ -93,10 +90,10 @@ from = "plant/#"
                                          "-i", "pump", "-q", "1", "-t", "plant/a/temp", "-m", "0 first", "-D",
                                          "publish", "user-property", "site", "a"});
         ASSERT_EQ(sent.exit_code, 0) << sent.err;
-        const auto all = peer_->receive(place, 1);
+        const auto all = peer_->receive(place_, 1);
         ASSERT_EQ(all.size(), 1U);
         EXPECT_EQ(all[0].payload, "0 first");
-        EXPECT_EQ(all[0].key, is_kafka() ? "pump" : "sink.plant.a.temp");
+        EXPECT_EQ(all[0].key, is_kafka() ? "pump" : place_ + ".plant.a.temp");
         EXPECT_THAT(all[0].headers, ::testing::Contains(::testing::Pair("site", "a")));
     }
 
@@ -104,7 +101,7 @@ from = "plant/#"
     void expect_everything_arrived(const LoadPublisher& publisher) {
         std::set<std::uint64_t> numbers;
         std::size_t duplicated = 0, missing = 0;
-        for (const auto& one : peer_->receive(place, publisher.acknowledged().size() + 1))
+        for (const auto& one : peer_->receive(place_, publisher.acknowledged().size() + 1))
             duplicated += !numbers.insert(std::strtoull(one.payload.c_str(), nullptr, 10)).second;
         for (const auto number : publisher.acknowledged()) missing += !numbers.contains(number);
         fmt::print("{}: acknowledged {} arrived {} missing {} duplicated {}\n", GetParam(),
@@ -112,6 +109,11 @@ from = "plant/#"
         EXPECT_EQ(missing, 0U);
     }
 
+    /// Each test has a topic or queue of its own.
+    const std::string place_ = [] {
+        const std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+        return name.substr(0, name.find('/'));
+    }();
     bridge::test::Peer* peer_ = nullptr;
     TempFolder folder_;
     SluicedProcess broker_{folder_.path()};
@@ -145,9 +147,7 @@ TEST_P(Bridge, nothing_acknowledged_is_missing_upstream_after_outage_and_kill9) 
 }
 
 TEST_P(Bridge, what_is_thinned_or_lacks_a_part_stays_away_and_is_counted) {
-    const std::string name =
-        is_kafka() ? "topic = 'sink'\nkey = '{payload.id}'" : "routing_key = 'sink.{payload.id}'";
-    ASSERT_TRUE(broker_.start(config(name + "\nsample = 2\non_missing = 'drop'"))) << broker_.log();
+    ASSERT_TRUE(broker_.start(config("{payload.id}", "sample = 2\non_missing = 'drop'"))) << broker_.log();
     for (const char* payload : {R"({"id":"a1"})", R"({"id":"a2"})", "no json", R"({"id":"a4"})"}) {
         const auto sent = mosquitto_pub({"-h", "127.0.0.1", "-p", std::to_string(broker_.port()), "-i",
                                          "pump", "-q", "1", "-t", "plant/a/temp", "-m", payload});
