@@ -3,57 +3,9 @@
 #include <charconv>
 #include <cmath>
 #include <compare>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 namespace sluice::bridge {
-
-struct ConditionInput::Json {
-    nlohmann::json document;  ///< discarded when the payload is no JSON
-};
-
-namespace {
-
-constexpr int json_depth_max = 128;
-
-/// Whether a payload nests deeper than anything that is meant: a megabyte of '[' would cost 50 of memory.
-bool nests_too_deep(std::string_view json) {
-    int depth = 0;
-    bool in_text = false;
-    for (std::size_t i = 0; i < json.size(); ++i) {
-        const char c = json[i];
-        if (in_text) {
-            if (c == '\\') ++i;
-            if (c == '"') in_text = false;
-        } else if (c == '"') {
-            in_text = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > json_depth_max) return true;
-        } else if (c == ']' || c == '}') {
-            --depth;
-        }
-    }
-    return false;
-}
-
-}  // namespace
-
-ConditionInput::ConditionInput(const core::Message& message) : view_(message) {}
-ConditionInput::~ConditionInput() = default;
-
-const ConditionInput::Json& ConditionInput::json() const {
-    if (json_) return *json_;
-    json_ = std::make_unique<Json>();
-    json_->document = nlohmann::json(nlohmann::json::value_t::discarded);
-    const std::string_view payload = as_text(view_.message().payload());
-    if (nests_too_deep(payload)) return *json_;
-    try {
-        json_->document = nlohmann::json::parse(payload.begin(), payload.end(), nullptr, false);
-    } catch (const std::exception&) {  // numbers out of range, no memory: a payload never ends the process
-        json_->document = nlohmann::json(nlohmann::json::value_t::discarded);
-    }
-    return *json_;
-}
 
 namespace {
 
@@ -67,32 +19,31 @@ std::optional<double> as_number(std::string_view text) {
 
 }  // namespace
 
-bool Condition::matches(const ConditionInput& input) const {
-    return !nodes_.empty() && test(static_cast<std::uint32_t>(nodes_.size() - 1), input);
+bool Condition::matches(const MessageView& view) const {
+    return !nodes_.empty() && test(static_cast<std::uint32_t>(nodes_.size() - 1), view);
 }
 
-bool Condition::test(std::uint32_t at, const ConditionInput& input) const {
+bool Condition::test(std::uint32_t at, const MessageView& view) const {
     const Node& node = nodes_[at];
     switch (node.op) {
         case Op::both:
-            return test(node.left, input) && test(node.right, input);
+            return test(node.left, view) && test(node.right, view);
         case Op::either:
-            return test(node.left, input) || test(node.right, input);
+            return test(node.left, view) || test(node.right, view);
         case Op::negate:
-            return !test(node.left, input);
+            return !test(node.left, view);
         case Op::exists:
-            return read(operands_[node.left], input).kind != Kind::missing;
+            return read(operands_[node.left], view).kind != Kind::missing;
         case Op::holds: {
-            const Value value = read(operands_[node.left], input);
+            const Value value = read(operands_[node.left], view);
             return value.kind == Kind::boolean && value.boolean;
         }
         default:
-            return compare(node.op, read(operands_[node.left], input), read(operands_[node.right], input));
+            return compare(node.op, read(operands_[node.left], view), read(operands_[node.right], view));
     }
 }
 
-Condition::Value Condition::read(const Operand& operand, const ConditionInput& input) const {
-    const MessageView& view = input.view();
+Condition::Value Condition::read(const Operand& operand, const MessageView& view) {
     const core::Message& message = view.message();
     std::optional<std::string_view> text;
     Value value;
@@ -110,7 +61,8 @@ Condition::Value Condition::read(const Operand& operand, const ConditionInput& i
             value.boolean = message.retain();
             return value;
         case Source::json:
-            return read_json(operand, input);
+            static_cast<JsonValue&>(value) = view.payload_json().find(operand.path);
+            return value;
         case Source::topic:
             text = message.topic();
             break;
@@ -134,57 +86,6 @@ Condition::Value Condition::read(const Operand& operand, const ConditionInput& i
     value.kind = Kind::text;
     value.loose = true;
     value.text = *text;
-    return value;
-}
-
-Condition::Value Condition::read_json(const Operand& operand, const ConditionInput& input) {
-    const nlohmann::json* at = &input.json().document;
-    Value value;
-    for (const Step& step : operand.path) {
-        if (step.is_index) {
-            if (!at->is_array() || step.index >= at->size()) return value;
-            at = &(*at)[step.index];
-        } else {
-            if (!at->is_object()) return value;
-            const auto found = at->find(step.key);
-            if (found == at->end()) return value;
-            at = &*found;
-        }
-    }
-    switch (at->type()) {
-        case nlohmann::json::value_t::null:
-            value.kind = Kind::null;
-            break;
-        case nlohmann::json::value_t::object:
-        case nlohmann::json::value_t::array:
-            value.kind = Kind::structure;
-            break;
-        case nlohmann::json::value_t::boolean:
-            value.kind = Kind::boolean;
-            value.boolean = at->get<bool>();
-            break;
-        case nlohmann::json::value_t::number_unsigned:
-            if (at->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX)) {
-                value.kind = Kind::real;
-                value.real = at->get<double>();
-                break;
-            }
-            [[fallthrough]];
-        case nlohmann::json::value_t::number_integer:
-            value.kind = Kind::integer;
-            value.integer = at->get<std::int64_t>();
-            break;
-        case nlohmann::json::value_t::number_float:
-            value.kind = Kind::real;
-            value.real = at->get<double>();
-            break;
-        case nlohmann::json::value_t::string:
-            value.kind = Kind::text;
-            value.text = at->get_ref<const std::string&>();
-            break;
-        default:
-            break;
-    }
     return value;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 /// Condition: the `when` of a route, such as `payload.temperature > 30 and property.site == "a"`.
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,31 +10,12 @@
 
 namespace sluice::bridge {
 
-/// A message as conditions see it. Its payload is read as JSON once, and only if a condition asks: one of
-/// these serves the conditions of all routes.
-class ConditionInput {
-  public:
-    explicit ConditionInput(const core::Message& message);
-    ~ConditionInput();
-    ConditionInput(const ConditionInput&) = delete;
-    ConditionInput& operator=(const ConditionInput&) = delete;
-
-    const MessageView& view() const { return view_; }
-
-  private:
-    friend class Condition;
-    struct Json;
-    const Json& json() const;
-
-    MessageView view_;
-    mutable std::unique_ptr<Json> json_;
-};
-
 /// Grammar:
 ///   or      = and { "or" and }
 ///   and     = not { "and" not }
 ///   not     = "not" not | test
-///   test    = "(" or ")" | "exists" "(" field ")" | operand [ op operand ]
+///   test    = "(" or ")" | "exists" "(" field ")" | operand [ op operand | "in" list ]
+///   list    = "(" operand { "," operand } ")"
 ///   op      = "==" | "!=" | "<" | "<=" | ">" | ">="
 ///   operand = number | "text" | 'text' | true | false | null | field
 ///   field   = topic | topic[N] | client_id | user_name | qos | retain
@@ -51,8 +31,8 @@ class Condition {
     /// The error names column (from 1) and expectation.
     static Result<Condition, std::string> parse(std::string_view text);
 
-    bool matches(const ConditionInput& input) const;
-    bool matches(const core::Message& message) const { return matches(ConditionInput(message)); }
+    bool matches(const MessageView& view) const;
+    bool matches(const core::Message& message) const { return matches(MessageView(message)); }
     /// Whether it ever looks into the payload.
     bool reads_json() const { return reads_json_; }
 
@@ -71,29 +51,18 @@ class Condition {
         payload,
         json
     };
-    /// structure: a JSON object or array, which is there and equal to nothing.
-    enum class Kind : std::uint8_t { missing, null, boolean, integer, real, text, structure };
+    using Kind = JsonValue::Kind;  ///< a structure is there, and equal to nothing
     enum class Op : std::uint8_t { both, either, negate, exists, holds, eq, ne, lt, le, gt, ge };
 
-    struct Value {
-        Kind kind = Kind::missing;
-        bool boolean = false;
+    struct Value : JsonValue {
         bool loose = false;  ///< text from MQTT: may stand for a number
-        std::int64_t integer = 0;
-        double real = 0;
-        std::string_view text;
-    };
-    struct Step {
-        std::string key;        ///< member of an object; empty when `is_index`
-        std::size_t index = 0;  ///< element of an array
-        bool is_index = false;
     };
     struct Operand {
         Source source = Source::literal;
-        Value literal;           ///< its text is in `name`
-        std::string name;        ///< property
-        std::size_t level = 0;   ///< topic level
-        std::vector<Step> path;  ///< json
+        Value literal;          ///< its text is in `name`
+        std::string name;       ///< property
+        std::size_t level = 0;  ///< topic level
+        JsonPath path;          ///< json
     };
     /// Nodes lie in one vector, children before their parents; the last one is the root.
     struct Node {
@@ -101,9 +70,8 @@ class Condition {
         std::uint32_t left = 0, right = 0;  ///< nodes (both, either, negate) or operands (the others)
     };
 
-    bool test(std::uint32_t node, const ConditionInput& input) const;
-    Value read(const Operand& operand, const ConditionInput& input) const;
-    static Value read_json(const Operand& operand, const ConditionInput& input);
+    bool test(std::uint32_t node, const MessageView& view) const;
+    static Value read(const Operand& operand, const MessageView& view);
     static bool compare(Op op, const Value& left, const Value& right);
 
     std::vector<Node> nodes_;

@@ -5,31 +5,20 @@
 #include <optional>
 
 #include "bridge/condition.hpp"
+#include "bridge/field_reader.hpp"
 
 namespace sluice::bridge {
 namespace {
 
 constexpr std::size_t depth_max = 64;  ///< of parentheses and "not"; evaluation recurses as deep
 constexpr std::size_t nodes_max = 1000;
-constexpr std::size_t path_steps_max = 64;
-
-bool is_name_start(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-/// '-' too: there is no arithmetic that it could be mistaken for, and properties are often named so.
-bool is_name_char(char c) {
-    return is_name_start(c) || is_digit(c) || c == '-';
-}
 
 }  // namespace
 
 /// Recursive descent over the text; the first mistake ends it.
-class ConditionParser {
+class ConditionParser : private FieldReader {
   public:
-    explicit ConditionParser(std::string_view text) : text_(text) {}
+    explicit ConditionParser(std::string_view text) : FieldReader(text) {}
 
     Result<Condition, std::string> parse() {
         const auto root = parse_or();
@@ -47,29 +36,8 @@ class ConditionParser {
 
     Ref fail(std::string_view what) { return fail_at(at_, what); }
     Ref fail_at(std::size_t at, std::string_view what) {
-        if (!error_) error_ = fmt::format("column {}: {}", at + 1, what);
+        FieldReader::fail_at(at, what);
         return std::nullopt;
-    }
-
-    char peek() {
-        while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n')) ++at_;
-        return at_ < text_.size() ? text_[at_] : '\0';
-    }
-    bool take(char c) {
-        if (peek() != c || at_ >= text_.size()) return false;
-        ++at_;
-        return true;
-    }
-    std::string_view peek_word() {
-        if (!is_name_start(peek())) return {};
-        std::size_t end = at_;
-        while (end < text_.size() && is_name_char(text_[end])) ++end;
-        return text_.substr(at_, end - at_);
-    }
-    bool take_word(std::string_view word) {
-        if (peek_word() != word) return false;
-        at_ += word.size();
-        return true;
     }
 
     Ref add_node(Op op, std::uint32_t left, std::uint32_t right) {
@@ -143,12 +111,30 @@ class ConditionParser {
         auto left = parse_operand();
         if (!left) return std::nullopt;
         const auto left_at = add_operand(std::move(*left));
+        if (take_word("in")) return parse_list(left_at);
         const auto op = parse_op();
         if (error_) return std::nullopt;
         if (!op) return add_node(Op::holds, left_at, 0);
         auto right = parse_operand();
         if (!right) return std::nullopt;
         return add_node(*op, left_at, add_operand(std::move(*right)));
+    }
+
+    /// Behind "in": equal to one of them.
+    Ref parse_list(std::uint32_t left_at) {
+        if (!take('(')) return fail("expected '(' behind in");
+        Ref node;
+        for (std::size_t links = 0; !node || take(',');) {
+            if (++links + depth_ > depth_max) return too_deep();
+            auto right = parse_operand();
+            if (!right) return std::nullopt;
+            const auto equal = add_node(Op::eq, left_at, add_operand(std::move(*right)));
+            if (!equal) return std::nullopt;
+            node = node ? add_node(Op::either, *node, *equal) : equal;
+            if (!node) return std::nullopt;
+        }
+        if (!take(')')) return fail("expected ',' or ')'");
+        return node;
     }
 
     std::optional<Op> parse_op() {
@@ -201,25 +187,8 @@ class ConditionParser {
         return operand;
     }
 
-    /// Text in quotes of either kind; a backslash takes the next character as it is.
-    std::optional<std::string> parse_quoted() {
-        const char quote = text_[at_];
-        const std::size_t begin = at_++;
-        std::string text;
-        for (; at_ < text_.size(); ++at_) {
-            if (text_[at_] == quote) {
-                ++at_;
-                return text;
-            }
-            if (text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
-            text += text_[at_];
-        }
-        fail_at(begin, fmt::format("the text is not closed; expected {}", quote));
-        return std::nullopt;
-    }
-
     std::optional<Operand> parse_text_literal() {
-        auto text = parse_quoted();
+        auto text = read_quoted();
         if (!text) return std::nullopt;
         Operand operand;
         operand.literal.kind = Kind::text;
@@ -255,58 +224,20 @@ class ConditionParser {
         Operand operand = field(Source::topic);
         if (!take('[')) return operand;
         operand.source = Source::topic_level;
-        const auto level = parse_index();
+        const auto level = read_index();
         if (!level) return std::nullopt;
         operand.level = *level;
         return operand;
     }
 
-    /// Behind '[': a number and ']'.
-    std::optional<std::size_t> parse_index() {
-        peek();
-        std::size_t index = 0;
-        const char* last = text_.data() + text_.size();
-        const auto [stop, error] = std::from_chars(text_.data() + at_, last, index);
-        if (error != std::errc{} || index > UINT32_MAX) {
-            fail("expected a number from 0");
-            return std::nullopt;
-        }
-        at_ = static_cast<std::size_t>(stop - text_.data());
-        if (!take(']')) {
-            fail("expected ']'");
-            return std::nullopt;
-        }
-        return index;
-    }
-
-    /// Behind '.'.
-    std::optional<std::string> parse_name() {
-        std::size_t end = at_;
-        while (end < text_.size() && is_name_char(text_[end])) ++end;
-        if (end == at_) {
-            fail("expected a name of letters, digits, '_' and '-'; write [\"...\"] for any other");
-            return std::nullopt;
-        }
-        std::string name(text_.substr(at_, end - at_));
-        at_ = end;
-        return name;
-    }
-    std::optional<std::string> parse_bracket_name() {
-        auto name = parse_quoted();
-        if (!name) return std::nullopt;
-        if (take(']')) return name;
-        fail("expected ']'");
-        return std::nullopt;
-    }
-
     std::optional<Operand> parse_property() {
         Operand operand = field(Source::property);
         std::optional<std::string> name;
-        if (at_ < text_.size() && text_[at_] == '.') {
+        if (at_char('.')) {
             ++at_;
-            name = parse_name();
+            name = read_name();
         } else if (take('[') && (peek() == '"' || peek() == '\'')) {
-            name = parse_bracket_name();
+            name = read_bracket_name();
         } else {
             fail("expected property.NAME or property[\"NAME\"]");
         }
@@ -316,38 +247,14 @@ class ConditionParser {
     }
 
     std::optional<Operand> parse_payload() {
-        Operand operand = field(Source::payload);
-        while (at_ < text_.size() && (text_[at_] == '.' || text_[at_] == '[')) {
-            operand.source = Source::json;
-            if (operand.path.size() >= path_steps_max) {
-                fail(fmt::format("the path is too deep; expected at most {} steps", path_steps_max));
-                return std::nullopt;
-            }
-            if (!parse_step(operand.path.emplace_back())) return std::nullopt;
-        }
+        auto path = read_path();
+        if (!path) return std::nullopt;
+        Operand operand = field(path->empty() ? Source::payload : Source::json);
+        operand.path = std::move(*path);
         return operand;
     }
 
-    bool parse_step(Condition::Step& step) {
-        std::optional<std::string> name;
-        if (text_[at_++] == '.') {
-            name = parse_name();
-        } else if (peek() == '"' || peek() == '\'') {
-            name = parse_bracket_name();
-        } else {
-            const auto index = parse_index();
-            step.is_index = true;
-            step.index = index.value_or(0);
-            return index.has_value();
-        }
-        if (name) step.key = std::move(*name);
-        return name.has_value();
-    }
-
-    std::string_view text_;
-    std::size_t at_ = 0;
     std::size_t depth_ = 0;
-    std::optional<std::string> error_;
     Condition result_;
 };
 

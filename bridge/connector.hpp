@@ -30,10 +30,11 @@ struct Outgoing {
 };
 
 enum class Outcome : std::uint8_t {
-    delivered,  ///< the upstream has taken responsibility (Kafka delivery report "persisted", AMQP confirm
-                ///< without return)
-    refused,    ///< for good: will not be taken however often it is sent (too large, no such exchange, bad
-                ///< routing key)
+    delivered,   ///< the upstream has taken responsibility (Kafka delivery report "persisted", AMQP confirm
+                 ///< without return)
+    refused,     ///< for good: will not be taken however often it is sent (too large, no such exchange, bad
+                 ///< routing key)
+    unmappable,  ///< for good, too: the message lacks a part that the route's templates ask for
 };
 
 struct Confirm {
@@ -144,7 +145,7 @@ class Connector {
 };
 
 /// Changes whenever anything in this header or what it includes changes its layout.
-constexpr std::uint32_t connector_abi = 4;
+constexpr std::uint32_t connector_abi = 5;
 
 /// What a module exports as `extern "C" const ConnectorModule sluice_connector_module`.
 struct ConnectorModule {

@@ -100,8 +100,8 @@ void Lane::on_confirmed(const shard::UpstreamConfirmed& note) {
         if (one.tag >> 16 != epoch_ || found == in_flight_.end()) continue;
         const core::MessagePtr message = std::move(found->second);
         in_flight_.erase(found);
-        if (one.delivered) {
-            stats_.confirmed.fetch_add(1, std::memory_order_relaxed);
+        if (one.delivered || one.let_go) {
+            (one.let_go ? stats_.dropped_other : stats_.confirmed).fetch_add(1, std::memory_order_relaxed);
             host_.confirm(spec_.number, packet_id);
         } else {
             stats_.refused.fetch_add(1, std::memory_order_relaxed);

@@ -21,6 +21,7 @@ struct LaneStats {
     std::atomic<std::uint64_t> redelivered{0};
     std::atomic<std::uint64_t> dropped_full{0}, dropped_expired{0}, dropped_other{0};
     std::atomic<std::uint64_t> replaced{0};  ///< by newer ones of their topic
+    std::atomic<std::uint64_t> thinned{0};   ///< left out by the route's thinning, before the spool
     std::atomic<std::uint64_t> backlog_messages{0};
     std::atomic<std::uint64_t> backlog_bytes{0};
     std::atomic<std::int64_t> oldest_wall_ms{0};    ///< when the oldest waiting message came; 0: none

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <chrono>
 
 #include "wire/decode.hpp"
 #include "wire/topic.hpp"
@@ -37,145 +37,117 @@ std::optional<std::string_view> MessageView::user_property(std::string_view name
     return std::nullopt;
 }
 
-/// Reads a template once, left to right.
-class TemplateParser {
-  public:
-    explicit TemplateParser(std::string_view text) : text_(text) {}
-
-    Result<Template, std::string> parse() {
-        Template result;
-        result.text_ = text_;
-        while (at_ < text_.size()) {
-            const char c = text_[at_];
-            if ((c == '{' || c == '}') && text_.substr(at_ + 1, 1) == text_.substr(at_, 1)) {
-                add_literal(result, text_.substr(at_, 1));
-                at_ += 2;
-            } else if (c == '}') {
-                return fail(at_, "'}' without a '{'; write '}}' for a brace");
-            } else if (c == '{') {
-                auto part = parse_placeholder();
-                if (!part) return Err{part.error()};
-                result.parts_.push_back(std::move(part).value());
-            } else {
-                const auto end = std::min(text_.find_first_of("{}", at_), text_.size());
-                add_literal(result, text_.substr(at_, end - at_));
-                at_ = end;
-            }
-        }
-        return result;
-    }
-
-  private:
-    using Part = Template::Part;
-    using Field = Template::Field;
-
-    static void add_literal(Template& to, std::string_view text) {
-        if (to.parts_.empty() || to.parts_.back().field != Field::literal) to.parts_.emplace_back();
-        to.parts_.back().text += text;
-    }
-
-    Err<std::string> fail(std::size_t at, std::string_view what) const {
-        return Err{fmt::format("column {}: {}", at + 1, what)};
-    }
-
-    Result<Part, std::string> parse_placeholder() {
-        const std::size_t begin = at_ + 1;
-        const auto end = text_.find('}', begin);
-        if (end == std::string_view::npos)
-            return fail(at_, "'{' is not closed; expected '}', or write '{{' for a brace");
-        std::string_view name = text_.substr(begin, end - begin);
-        if (const auto brace = name.find('{'); brace != std::string_view::npos)
-            return fail(begin + brace, "'{' inside of a placeholder; expected '}' before it");
-        Part part;
-        if (const auto bar = name.find('|'); bar != std::string_view::npos) {
-            part.has_fallback = true;
-            part.fallback = name.substr(bar + 1);
-            name = name.substr(0, bar);
-        }
-        at_ = end + 1;
-        return name_part(std::move(part), name, begin);
-    }
-
-    Result<Part, std::string> name_part(Part part, std::string_view name, std::size_t begin) const {
-        if (name == "topic") {
-            part.field = Field::topic;
-        } else if (name == "client_id") {
-            part.field = Field::client_id;
-        } else if (name == "user_name") {
-            part.field = Field::user_name;
-        } else if (name == "qos") {
-            part.field = Field::qos;
-        } else if (name.starts_with("property.")) {
-            part.field = Field::property;
-            part.text = name.substr(9);
-            if (part.text.empty())
-                return fail(begin + 9, "the property has no name; expected {property.NAME}");
-        } else if (name.starts_with("topic[")) {
-            const std::string_view digits = name.substr(6);
-            const auto* last = digits.data() + digits.size();
-            const auto [stop, error] = std::from_chars(digits.data(), last, part.level);
-            if (error != std::errc{} || stop + 1 != last || *stop != ']' || part.level > 65535)
-                return fail(begin + 6, "bad topic level; expected a number from 0 and ']', as in {topic[1]}");
-            part.field = Field::topic_level;
-        } else {
-            return fail(begin, fmt::format("unknown placeholder '{}'; expected topic, topic[N], client_id, "
-                                           "user_name, qos or property.NAME",
-                                           name));
-        }
-        return part;
-    }
-
-    std::string_view text_;
-    std::size_t at_ = 0;
-};
-
-Result<Template, std::string> Template::parse(std::string_view text) {
-    return TemplateParser(text).parse();
+const PayloadJson& MessageView::payload_json() const {
+    if (!json_) json_ = std::make_unique<const PayloadJson>(as_text(message_->payload()));
+    return *json_;
 }
 
 void Template::append_plain(std::string& out, Field, std::string_view value) {
     out += value;
 }
 
-Result<void, std::string> Template::render_part(const Part& part, const MessageView& view, std::string& out,
-                                                Append append) const {
-    const core::Message& message = view.message();
-    std::optional<std::string_view> value;
+std::string rfc3339_of(WallTime time) {
+    using namespace std::chrono;
+    const auto day = floor<days>(time);
+    const year_month_day date(day);
+    const hh_mm_ss clock(time - day);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                       clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
+                       clock.subseconds().count());
+}
+
+namespace {
+
+/// None for what is no plain value. Numbers are written into `scratch`.
+std::optional<std::string_view> text_of(const JsonValue& value, std::string& scratch) {
+    switch (value.kind) {
+        case JsonValue::Kind::boolean:
+            return value.boolean ? "true" : "false";
+        case JsonValue::Kind::integer:
+            return scratch = std::to_string(value.integer);
+        case JsonValue::Kind::real:
+            return scratch = value.large != 0 ? std::to_string(value.large) : fmt::format("{}", value.real);
+        case JsonValue::Kind::text:
+            return value.text;
+        case JsonValue::Kind::missing:
+        case JsonValue::Kind::null:
+        case JsonValue::Kind::structure:
+            break;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string_view> Template::value_of(const Part& part, const MessageView& view,
+                                                   std::string& scratch) {
     static constexpr std::string_view qos_digits = "012";
+    static constexpr std::size_t date_length = std::string_view("2024-05-01").size();
+    const core::Message& message = view.message();
     switch (part.field) {
         case Field::literal:
-            out += part.text;
-            return {};
+            return part.text;
         case Field::topic:
-            value = message.topic();
-            break;
+            return message.topic();
         case Field::topic_level:
-            value = view.topic_level(part.level);
-            break;
+            return view.topic_level(part.level);
         case Field::client_id:  // the broker's own messages have an empty one: that is not a missing part
-            value = message.client_id();
-            if (value->empty() && part.has_fallback) value.reset();
-            break;
+            if (message.client_id().empty() && part.has_fallback) return std::nullopt;
+            return message.client_id();
         case Field::user_name:
-            if (!message.user_name().empty()) value = message.user_name();
-            break;
+            if (message.user_name().empty()) return std::nullopt;
+            return message.user_name();
         case Field::qos:
-            value = qos_digits.substr(static_cast<std::size_t>(message.qos()), 1);
-            break;
+            return qos_digits.substr(static_cast<std::size_t>(message.qos()), 1);
+        case Field::retain:
+            return message.retain() ? "true" : "false";
+        case Field::content_type:
+            return view.properties().content_type;
+        case Field::date:
+            scratch = rfc3339_of(message.received());
+            return std::string_view(scratch).substr(0, date_length);
+        case Field::received:
+            return scratch = rfc3339_of(message.received());
         case Field::property:
-            value = view.user_property(part.text);
-            break;
+            return view.user_property(part.text);
+        case Field::payload:
+            return text_of(view.payload_json().find(part.path), scratch);
     }
-    if (!value && part.has_fallback) value = part.fallback;
-    if (value) {
-        append(out, part.field, *value);
+    return std::nullopt;
+}
+
+std::string Template::missing_text(const Part& part, const MessageView& view) const {
+    switch (part.field) {
+        case Field::topic_level:
+            return fmt::format("'{}': the topic has no level {}", text_, part.level);
+        case Field::property:
+            return fmt::format("'{}': the message has no user property '{}'", text_, part.text);
+        case Field::content_type:
+            return fmt::format("'{}': the message has no content type", text_);
+        case Field::payload:
+            break;
+        default:
+            return fmt::format("'{}': the publisher has no user name", text_);
+    }
+    const PayloadJson& json = view.payload_json();
+    if (!json.valid()) return fmt::format("'{}': the payload is no JSON", text_);
+    if (json.find(part.path).kind == JsonValue::Kind::missing)
+        return fmt::format("'{}': the payload has no {}", text_, part.text);
+    return fmt::format("'{}': {} is no plain value", text_, part.text);
+}
+
+Result<void, std::string> Template::render_part(const Part& part, const MessageView& view, std::string& out,
+                                                Append append) const {
+    if (part.field == Field::literal) {
+        out += part.text;
         return {};
     }
-    if (part.field == Field::topic_level)
-        return Err{fmt::format("'{}': the topic has no level {}", text_, part.level)};
-    if (part.field == Field::property)
-        return Err{fmt::format("'{}': the message has no user property '{}'", text_, part.text)};
-    return Err{fmt::format("'{}': the publisher has no user name", text_)};
+    std::string scratch;
+    const auto value = value_of(part, view, scratch);
+    if (!value && !part.has_fallback) return Err{missing_text(part, view)};
+    append(out, part.field, value ? *value : part.fallback);
+    return {};
 }
 
 Result<void, std::string> Template::render(const MessageView& view, std::string& out, Append append) const {

@@ -1,6 +1,7 @@
 #pragma once
 /// How a message becomes an upstream's: templates for names and keys, and the list of what goes into headers.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,18 +13,40 @@
 namespace sluice::bridge {
 
 /// Text with placeholders: `telemetry.{topic[1]}`. Placeholders: `{topic}`, `{topic[N]}` (level N, the first
-/// is 0), `{client_id}`, `{user_name}`, `{qos}`, `{property.NAME}` (a user property). `{topic[4]|none}` gives
-/// "none" where a message has no such part. `{{` and `}}` are literal braces.
+/// is 0), `{client_id}`, `{user_name}`, `{qos}`, `{retain}` ("true" or "false"), `{content_type}`,
+/// `{property.NAME}` and `{property["NAME"]}` (a user property), `{payload.NAME}` (a field of a JSON payload,
+/// with the paths of conditions: `{payload.list[0]["a b"]}`), `{date}` and `{received}` (when the broker took
+/// the message in, UTC: "2024-05-01", "2024-05-01T12:34:56.789Z"; the same in every delivery), and where the
+/// connector gives it `{origin}` (ConnectorSpec::origin).
+///
+/// Of the payload, numbers and booleans render as text, a number in its shortest form (21.0 as "21"); null,
+/// objects and arrays are no plain values. `{topic[4]|none}` gives "none" where a message has no such part,
+/// or no plain value there. `{{` and `}}` are literal braces.
 class Template {
   public:
-    enum class Field : std::uint8_t { literal, topic, topic_level, client_id, user_name, qos, property };
+    enum class Field : std::uint8_t {
+        literal,
+        topic,
+        topic_level,
+        client_id,
+        user_name,
+        qos,
+        retain,
+        content_type,
+        date,
+        received,
+        property,
+        payload,
+    };
 
     /// Puts the value of a placeholder into the result; where names have rules, it bends the value to them.
     using Append = void (*)(std::string& out, Field field, std::string_view value);
     static void append_plain(std::string& out, Field field, std::string_view value);
 
-    /// The error names column (from 1), problem and expectation.
-    static Result<Template, std::string> parse(std::string_view text);
+    /// The error names column (from 1), problem and expectation. `origin`: what {origin} stands for; without
+    /// one there is no such placeholder.
+    static Result<Template, std::string> parse(std::string_view text,
+                                               std::optional<std::string_view> origin = std::nullopt);
 
     /// Sets `out`. The error says which part the message lacks.
     Result<void, std::string> render(const MessageView& view, std::string& out,
@@ -40,16 +63,24 @@ class Template {
     struct Part {
         Field field = Field::literal;
         std::size_t level = 0;  ///< of topic_level
-        std::string text;       ///< the literal, or the property's name
+        std::string text;       ///< the literal, the property's name, or the payload's path as in the config
+        JsonPath path;          ///< of payload
         bool has_fallback = false;
         std::string fallback;
     };
+    /// None when the message has no such part, or no plain value there.
+    static std::optional<std::string_view> value_of(const Part& part, const MessageView& view,
+                                                    std::string& scratch);
+    std::string missing_text(const Part& part, const MessageView& view) const;
     Result<void, std::string> render_part(const Part& part, const MessageView& view, std::string& out,
                                           Append append) const;
 
     std::string text_;  ///< as in the config
     std::vector<Part> parts_;
 };
+
+/// "2024-05-01T12:34:56.789Z".
+std::string rfc3339_of(WallTime time);
 
 /// What a message says beside its payload. Every upstream has its own place for each.
 enum class HeaderField : std::uint8_t {

@@ -1,8 +1,10 @@
 #pragma once
 /// MessageView: what templates, headers and conditions read of a message, taken apart at most once.
+#include <memory>
 #include <optional>
 #include <string_view>
 
+#include "bridge/payload_json.hpp"
 #include "core/message.hpp"
 #include "wire/packets.hpp"
 
@@ -20,10 +22,13 @@ class MessageView {
     const wire::Properties& properties() const;
     /// The first user property of that name.
     std::optional<std::string_view> user_property(std::string_view name) const;
+    /// The payload as JSON: read when somebody asks for the first time.
+    const PayloadJson& payload_json() const;
 
   private:
     const core::Message* message_;
     mutable std::optional<wire::Properties> properties_;
+    mutable std::unique_ptr<const PayloadJson> json_;
 };
 
 }  // namespace sluice::bridge

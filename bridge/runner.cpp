@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "base/log.hpp"
-#include "bridge/condition.hpp"
 
 namespace sluice::bridge {
 namespace {
@@ -119,17 +118,11 @@ Result<std::unique_ptr<BridgeRunner>, std::string> BridgeRunner::create(BridgeSe
 Result<void, std::string> BridgeRunner::parse_routes(ConnectorSpec& spec) {
     for (const RouteSettings& route : settings_.routes) {
         spec.routes.push_back({.from = route.from, .place = route.place, .settings = route.connector});
-        std::shared_ptr<const Condition> condition;
-        if (!route.when.empty()) {
-            auto parsed = Condition::parse(route.when);
-            if (!parsed) return Err{fmt::format("{}: key `when`: {}", route.place, parsed.error())};
-            condition = std::make_shared<const Condition>(std::move(parsed).value());
-        }
-        // What this bridge brought down does not go up again.
-        conditions_.emplace_back(
-            [condition, own = publisher_name(settings_.name)](const core::Message& message) {
-                return message.client_id() != own && (!condition || condition->matches(message));
-            });
+        conditions_.emplace_back();
+        if (route.when.empty()) continue;
+        auto condition = Condition::parse(route.when);
+        if (!condition) return Err{fmt::format("{}: key `when`: {}", route.place, condition.error())};
+        conditions_.back() = std::make_shared<const Condition>(std::move(condition).value());
     }
     return {};
 }
@@ -192,6 +185,12 @@ core::QueueBounds BridgeRunner::bounds_per_lane() const {
     return bounds;
 }
 
+ThinningRules BridgeRunner::thinning_per_lane(const RouteSettings& route) const {
+    return {.sample = route.sample,
+            .interval_min = route.interval_min,
+            .rate_per_s = static_cast<double>(route.rate_max) / static_cast<double>(inlets_.size())};
+}
+
 void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, const std::string& spool,
                             bool subscribes) {
     auto record = std::make_unique<LaneRecord>();
@@ -205,7 +204,13 @@ void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, const std::s
     spec.number = record->number;
     spec.client_id = spool;
     spec.bounds = bounds_per_lane();
-    spec.accepts = conditions_[route];
+    spec.accepts =
+        [own = publisher_name(settings_.name),
+         rest = make_accepts(conditions_[route], thinning_per_lane(settings),
+                             {record->stats, &record->stats->thinned})](const core::Message& message) {
+            // What this bridge brought down does not go up again.
+            return message.client_id() != own && (!rest || rest(message));
+        };
     spec.last_value = settings.keep == RouteKeep::last_value;
     spec.ack_upstream = settings.ack == RouteAck::upstream;
     if (subscribes) {
@@ -350,8 +355,12 @@ void BridgeRunner::on_confirm(std::span<const Confirm> confirms) {
     std::map<shard::LinkNumber, shard::UpstreamConfirmed> by_lane;
     for (const Confirm& confirm : confirms) {
         const bool delivered = confirm.outcome == Outcome::delivered;
-        by_lane[confirm.lane].confirms.push_back({confirm.tag, delivered, confirm.reason});
-        if (!delivered) set_reason("refused: " + confirm.reason);
+        const auto lane = lanes_by_number_.find(confirm.lane);
+        if (lane == lanes_by_number_.end()) continue;
+        const RouteSettings& route = settings_.routes[lane->second->route];
+        const bool let_go = confirm.outcome == Outcome::unmappable && route.on_missing == OnMissing::drop;
+        by_lane[confirm.lane].confirms.push_back({confirm.tag, delivered, confirm.reason, let_go});
+        if (!delivered && !let_go) set_reason("refused: " + confirm.reason);
     }
     for (auto& [number, note] : by_lane) {
         const auto found = lanes_by_number_.find(number);

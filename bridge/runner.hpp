@@ -15,6 +15,7 @@
 #include "bridge/lane.hpp"
 #include "bridge/progress.hpp"
 #include "bridge/settings.hpp"
+#include "bridge/thinning.hpp"
 #include "shard/inlet.hpp"
 #include "shard/stats.hpp"
 
@@ -88,6 +89,7 @@ class BridgeRunner final : private ConnectorEvents {
     void add_old_dead_letters(const std::vector<std::string>& spools);
     void add_dead_letters(const DeadRecord& record, std::size_t queue);
     core::QueueBounds bounds_per_lane() const;
+    ThinningRules thinning_per_lane(const RouteSettings& route) const;
     void tell_all(const shard::LinkNote& note);
     void set_reason(const std::string& reason);
     bool is_full() const;
@@ -99,9 +101,9 @@ class BridgeRunner final : private ConnectorEvents {
     shard::InletSet& inlets_;
     std::unique_ptr<Connector> connector_;
     std::shared_ptr<Offers> offers_;
-    std::shared_ptr<Down> down_;                                         ///< none: no way down
-    std::vector<std::function<bool(const core::Message&)>> conditions_;  ///< by route; empty: all pass
-    std::vector<std::unique_ptr<LaneRecord>> lanes_;  ///< complete before the connector starts
+    std::shared_ptr<Down> down_;                                ///< none: no way down
+    std::vector<std::shared_ptr<const Condition>> conditions_;  ///< by route; none: all pass
+    std::vector<std::unique_ptr<LaneRecord>> lanes_;            ///< complete before the connector starts
     std::unordered_map<shard::LinkNumber, LaneRecord*> lanes_by_number_;
     /// The first are those of the shards in their order, the others of shards that the broker once had.
     /// Empty: none are kept.

@@ -32,6 +32,7 @@ shard::BridgeStatus BridgeRunner::status() const {
         status.dropped_expired += get(s.dropped_expired);
         status.dropped_other += get(s.dropped_other);
         status.replaced += get(s.replaced);
+        status.thinned += get(s.thinned);
         const auto waiting = get(s.backlog_messages);
         status.spool_messages += waiting;
         status.spool_bytes += get(s.backlog_bytes);

@@ -6,6 +6,7 @@ constexpr std::string_view full_names[] = {"drop_oldest", "drop_newest", "reject
 constexpr std::string_view keep_names[] = {"all", "last_value"};
 constexpr std::string_view retain_names[] = {"never", "keep", "always"};
 constexpr std::string_view ack_names[] = {"spool", "upstream"};
+constexpr std::string_view on_missing_names[] = {"refuse", "drop"};
 constexpr std::int64_t day_ms = 24LL * 3600 * 1000;
 }  // namespace
 
@@ -103,6 +104,22 @@ std::span<const SettingRow> route_rows() {
          "When the publisher of a message is acknowledged: when it is on our disk (\"spool\") or when the "
          "upstream has confirmed it (\"upstream\").",
          bind_setting<&RouteSettings::ack>, 0, 1, ack_names},
+        {"on_missing", choice, "refuse",
+         "What happens to a message that lacks a part which a template of the route asks for: it is treated "
+         "like one that the upstream refuses, or it is dropped.",
+         bind_setting<&RouteSettings::on_missing>, 0, 1, on_missing_names},
+        {"sample", integer, "1",
+         "Of so many messages of a topic only the first one goes this way; 1: all. Each shard remembers the "
+         "4096 topics that it heard last.",
+         bind_setting<&RouteSettings::sample>, 1, 1'000'000'000},
+        {"interval_min", duration, "0",
+         "The least time between two messages of a topic; those that come sooner do not go this way. Topics "
+         "are remembered as for sample.",
+         bind_setting<&RouteSettings::interval_min>, 0, 365 * day_ms},
+        {"rate_max", integer, "0",
+         "The most messages per second that go this way, an equal part from each shard, up to one second's "
+         "worth at once; the rest does not go. 0: no limit.",
+         bind_setting<&RouteSettings::rate_max>, 0, 10'000'000},
         {"keep", choice, "all",
          "What waits while the upstream is not there: all messages, or of each topic the last one that came "
          "since then (of the first 100,000 topics; what is beyond is kept whole).",

@@ -16,6 +16,10 @@ enum class SpoolFull : std::uint8_t { drop_oldest, drop_newest, reject };
 /// confirmed it.
 enum class RouteAck : std::uint8_t { spool, upstream };
 
+/// What becomes of a message that lacks a part which the route's templates ask for. refuse: as if the
+/// upstream had refused it. drop: it is let go, and counted as dropped.
+enum class OnMissing : std::uint8_t { refuse, drop };
+
 /// `[bridge.spool]`
 struct SpoolSettings {
     std::uint64_t bytes_max = 1ULL << 30;
@@ -47,6 +51,10 @@ struct RouteSettings {
     std::string when;  ///< condition over topic, properties and payload; empty: always
     RouteAck ack = RouteAck::spool;
     RouteKeep keep = RouteKeep::all;
+    OnMissing on_missing = OnMissing::refuse;
+    std::uint32_t sample = 1;                   ///< of so many messages of a topic one goes this way
+    std::chrono::milliseconds interval_min{0};  ///< between two messages of a topic; 0: none
+    std::uint32_t rate_max = 0;       ///< messages per second, of all topics and shards together; 0: no limit
     std::string place;                ///< set by the loader
     std::shared_ptr<void> connector;  ///< the module's own route settings
 };

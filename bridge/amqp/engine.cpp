@@ -139,11 +139,11 @@ void AmqpEngine::pump() {
 void AmqpEngine::send(LaneQueue& lane, Held held) {
     const Route& route = routes_.at(held.out.route);
     const MessageView view(*held.out.message);
-    if (auto problem = route_problem(held, view); !problem.empty()) {
-        refuse(held, std::move(problem));
-        return;
-    }
-    MessageProperties properties(view, wall_now(), {origin_, held.out.sequence}, route.persistent);
+    if (auto rendered = render(held, view); !rendered)
+        return refuse(held, rendered.error(), Outcome::unmappable);
+    if (auto problem = route_problem(held); !problem.empty()) return refuse(held, std::move(problem));
+    MessageProperties properties(view, wall_now(), {origin_, held.out.sequence}, route.persistent,
+                                 route.event ? &event_ : nullptr);
     if (route.mandatory) properties.add_tag(first_tag_ + sent_.size());
     if (unsettled_ == 0) last_progress_ = Steady::now();
     down_reason_ = connection_->publish(exchange_, routing_key_, route.mandatory, properties.get(),
@@ -153,11 +153,15 @@ void AmqpEngine::send(LaneQueue& lane, Held held) {
     ++unsettled_;
 }
 
-std::string AmqpEngine::route_problem(const Held& held, const MessageView& view) {
+Result<void, std::string> AmqpEngine::render(const Held& held, const MessageView& view) {
     const Route& route = routes_.at(held.out.route);
     auto rendered = route.exchange.render(view, exchange_);
     if (rendered) rendered = route.routing_key.render(view, routing_key_, &append_routing_key);
-    if (!rendered) return rendered.error();
+    if (rendered && route.event) rendered = route.event->render(view, {origin_, held.out.sequence}, event_);
+    return rendered;
+}
+
+std::string AmqpEngine::route_problem(const Held& held) const {
     if (exchange_.size() > short_text_bytes_max)
         return fmt::format("the exchange's name has {} bytes, at most {} are possible", exchange_.size(),
                            short_text_bytes_max);
@@ -170,9 +174,9 @@ std::string AmqpEngine::route_problem(const Held& held, const MessageView& view)
     return {};
 }
 
-void AmqpEngine::refuse(const Held& held, std::string reason) {
+void AmqpEngine::refuse(const Held& held, std::string reason, Outcome outcome) {
     lanes_.of(held).finished(held);
-    confirms_.push_back({held.out.lane, held.out.tag, Outcome::refused, std::move(reason)});
+    confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }
 
 void AmqpEngine::read() {

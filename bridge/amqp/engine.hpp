@@ -2,6 +2,7 @@
 /// The amqp connector: keeps a connection alive and decides what the server's confirms mean for the bridge.
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "bridge/amqp/settings.hpp"
 #include "bridge/amqp/watchdog.hpp"
 #include "bridge/backoff.hpp"
+#include "bridge/cloud_event.hpp"
 #include "bridge/lane_queue.hpp"
 #include "bridge/mapping.hpp"
 #include "bridge/worker.hpp"
@@ -20,6 +22,7 @@ struct Route {
     Template routing_key;
     bool persistent = true;
     bool mandatory = true;
+    std::optional<CloudEventMapping> event;
 };
 
 /// A message counts as delivered when its confirm has come and no return before it. What is nacked is sent
@@ -49,9 +52,11 @@ class AmqpEngine final : public Engine {
 
     void pump();
     void send(LaneQueue& lane, Held held);
+    /// Sets `exchange_`, `routing_key_` and `event_`.
+    Result<void, std::string> render(const Held& held, const MessageView& view);
     /// Empty when the message can be sent as `exchange_` and `routing_key_`.
-    std::string route_problem(const Held& held, const MessageView& view);
-    void refuse(const Held& held, std::string reason);
+    std::string route_problem(const Held& held) const;
+    void refuse(const Held& held, std::string reason, Outcome outcome = Outcome::refused);
 
     void read();
     void judge(const ServerEvent& event);
@@ -85,6 +90,7 @@ class AmqpEngine final : public Engine {
     std::string blocked_reason_, nack_reason_;
     Steady::time_point last_progress_{};
     std::string exchange_, routing_key_;
+    CloudEvent event_;
 };
 
 }  // namespace sluice::bridge::amqp

@@ -10,14 +10,20 @@ namespace {
 
 constexpr std::uint16_t default_port = 5672;
 
-Result<Route, std::string> make_route(const RouteSpec& spec) {
+Result<Route, std::string> make_route(const RouteSpec& spec, const std::string& origin) {
     const auto& settings = *static_cast<const AmqpRoute*>(spec.settings.get());
-    auto exchange = Template::parse(settings.exchange);
+    auto exchange = Template::parse(settings.exchange, origin);
     if (!exchange) return Err{fmt::format("{}: exchange: {}", spec.place, exchange.error())};
-    auto routing_key = Template::parse(settings.routing_key);
+    auto routing_key = Template::parse(settings.routing_key, origin);
     if (!routing_key) return Err{fmt::format("{}: routing_key: {}", spec.place, routing_key.error())};
-    return Route{std::move(exchange).value(), std::move(routing_key).value(), settings.persistent,
-                 settings.mandatory};
+    Route route{std::move(exchange).value(), std::move(routing_key).value(), settings.persistent,
+                settings.mandatory, std::nullopt};
+    if (settings.cloudevents) {
+        auto event = CloudEventMapping::parse(settings.ce_type, settings.ce_source, origin);
+        if (!event) return Err{fmt::format("{}: {}", spec.place, event.error())};
+        route.event = std::move(event).value();
+    }
+    return route;
 }
 
 Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
@@ -33,7 +39,7 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
             fmt::format("{}: servers: the list is empty; expected at least one \"host:port\"", spec.place)};
     std::vector<Route> routes;
     for (const auto& route_spec : spec.routes) {
-        auto route = make_route(route_spec);
+        auto route = make_route(route_spec, spec.origin);
         if (!route) return Err{route.error()};
         routes.push_back(std::move(route).value());
     }

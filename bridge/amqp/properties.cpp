@@ -13,6 +13,10 @@ constexpr std::size_t headers_bytes_max = 96UL * 1024;
 /// RabbitMQ closes the channel on a longer one; such a message then never expires there.
 constexpr std::uint64_t expiration_ms_max = 4'294'967'295;
 
+/// The '_' is what the binding prefers, for the sake of JMS clients; ':' is its other spelling [CloudEvents
+/// AMQP binding 1.0.2, 3.1.3.1].
+constexpr std::string_view ce_prefix = "cloudEvents_";
+
 /// Names that mean something to RabbitMQ or are ours: a device must not speak for either. CC and BCC would
 /// route the message to queues of the device's choice.
 bool is_reserved(std::string_view name) {
@@ -38,15 +42,36 @@ void append_routing_key(std::string& out, Template::Field field, std::string_vie
 }
 
 MessageProperties::MessageProperties(const MessageView& view, WallTime now, const Identity& identity,
-                                     bool persistent)
-    : list_(view, now, identity), left_out_(list_.left_out()) {
+                                     bool persistent, const CloudEvent* event)
+    : list_(view, now, identity), event_(event), left_out_(list_.left_out()) {
     properties_._flags = AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_TIMESTAMP_FLAG | AMQP_BASIC_HEADERS_FLAG;
     properties_.delivery_mode = persistent ? AMQP_DELIVERY_PERSISTENT : AMQP_DELIVERY_NONPERSISTENT;
     const auto received = std::chrono::floor<std::chrono::seconds>(view.message().received());
     properties_.timestamp = static_cast<std::uint64_t>(
         std::max<std::int64_t>(0, static_cast<std::int64_t>(received.time_since_epoch().count())));
-    headers_.reserve(list_.headers().size() + 1);
+    headers_.reserve(list_.headers().size() + 1 + (event ? event->attributes().size() : 0));
+    if (event) add_event();
     for (const Header& header : list_.headers()) take(header);
+}
+
+/// Before all other headers: an event without one of its attributes would be none.
+void MessageProperties::add_event() {
+    event_names_.reserve(event_->attributes().size());  // they must not move
+    for (const CloudEventAttribute& attribute : event_->attributes()) {
+        const std::string& name = event_names_.emplace_back(std::string(ce_prefix).append(attribute.name));
+        add_text(name, attribute.value);
+    }
+    set_content_type(event_->content_type());
+}
+
+void MessageProperties::set_content_type(std::string_view type) {
+    if (type.empty()) return;
+    if (type.size() > short_text_bytes_max) {
+        ++left_out_;
+        return;
+    }
+    properties_.content_type = to_amqp(type);
+    properties_._flags |= AMQP_BASIC_CONTENT_TYPE_FLAG;
 }
 
 void MessageProperties::take(const Header& header) {
@@ -83,12 +108,7 @@ void MessageProperties::take(const Header& header) {
             add_text("x-mqtt-client-id", header.value);
             break;
         case HeaderField::content_type:
-            if (header.value.size() > short_text_bytes_max) {
-                ++left_out_;
-                break;
-            }
-            properties_.content_type = to_amqp(header.value);
-            properties_._flags |= AMQP_BASIC_CONTENT_TYPE_FLAG;
+            set_content_type(header.value);
             break;
         case HeaderField::response_topic:
             append_routing_key(reply_topic_, Template::Field::topic, header.value);
@@ -115,7 +135,8 @@ void MessageProperties::take(const Header& header) {
 }
 
 void MessageProperties::add_user_property(const Header& header) {
-    if (is_reserved(header.name)) {
+    if (event_ && event_->owns(header.name)) return;
+    if (is_reserved(header.name) || (event_ && header.name.starts_with("cloudEvents"))) {
         ++left_out_;
         return;
     }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/cloud_event.hpp"
 #include "bridge/mapping.hpp"
 
 namespace sluice::bridge::amqp {
@@ -14,10 +15,11 @@ namespace sluice::bridge::amqp {
 /// value, which would make words of its own, is written %2E, and so '%' is %25.
 void append_routing_key(std::string& out, Template::Field field, std::string_view value);
 
-/// The properties of one message; borrows from it.
+/// The properties of one message; borrows from it and from `event`, which is nullptr when it goes as none.
 class MessageProperties {
   public:
-    MessageProperties(const MessageView& view, WallTime now, const Identity& identity, bool persistent);
+    MessageProperties(const MessageView& view, WallTime now, const Identity& identity, bool persistent,
+                      const CloudEvent* event);
     MessageProperties(const MessageProperties&) = delete;
     MessageProperties& operator=(const MessageProperties&) = delete;
 
@@ -29,10 +31,14 @@ class MessageProperties {
   private:
     void take(const Header& header);
     void add_user_property(const Header& header);
+    void add_event();
+    void set_content_type(std::string_view type);
     amqp_field_value_t* add(std::string_view name, std::size_t value_bytes);
     void add_text(std::string_view name, std::string_view value);
 
     HeaderList list_;
+    const CloudEvent* event_;
+    std::vector<std::string> event_names_;
     std::vector<amqp_table_entry_t> headers_;
     std::size_t header_bytes_ = 0;
     std::size_t left_out_ = 0;

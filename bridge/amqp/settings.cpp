@@ -74,6 +74,21 @@ constexpr SettingRow route_table[] = {
      .default_text = "true",
      .doc = "A message that no queue takes is refused instead of being thrown away by the server.",
      .assign = bind_setting<&AmqpRoute::mandatory>},
+    {.key = "cloudevents",
+     .kind = SettingKind::boolean,
+     .default_text = "false",
+     .doc = cloudevents_doc,
+     .assign = bind_setting<&AmqpRoute::cloudevents>},
+    {.key = "ce_type",
+     .kind = SettingKind::text,
+     .default_text = ce_type_default,
+     .doc = ce_type_doc,
+     .assign = bind_setting<&AmqpRoute::ce_type>},
+    {.key = "ce_source",
+     .kind = SettingKind::text,
+     .default_text = ce_source_default,
+     .doc = ce_source_doc,
+     .assign = bind_setting<&AmqpRoute::ce_source>},
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/settings.hpp"
+#include "bridge/cloud_event.hpp"
 
 namespace sluice::bridge::amqp {
 
@@ -25,6 +26,9 @@ struct AmqpRoute {
     std::string routing_key = "{topic}";
     bool persistent = true;
     bool mandatory = true;
+    bool cloudevents = false;
+    std::string ce_type{ce_type_default};
+    std::string ce_source{ce_source_default};
 };
 std::span<const SettingRow> route_rows();
 

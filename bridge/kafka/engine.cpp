@@ -159,11 +159,16 @@ bool KafkaEngine::pump_lane(LaneQueue& queue) {
 bool KafkaEngine::send(LaneQueue& queue, Held held) {
     const Route& route = routes_.at(held.out.route);
     const MessageView view(*held.out.message);
-    auto rendered = route.topic.render(view, topic_text_, &append_topic);
+    const Identity identity{origin_, held.out.sequence};
+    auto rendered = route.topic.render(view, topic_text_, route.append);
     if (rendered) rendered = route.key.render(view, key_text_);
-    const std::string problem = rendered ? topic_problem(topic_text_) : rendered.error();
-    if (!problem.empty()) {
-        refuse(held, problem);
+    if (rendered && route.event) rendered = route.event->render(view, identity, event_);
+    if (!rendered) {
+        refuse(held, rendered.error(), Outcome::unmappable);
+        return true;
+    }
+    if (auto problem = topic_problem(topic_text_); !problem.empty()) {
+        refuse(held, std::move(problem));
         return true;
     }
     if (const auto missing = missing_topics_.find(topic_text_);
@@ -172,7 +177,9 @@ bool KafkaEngine::send(LaneQueue& queue, Held held) {
         producer_->refresh_topic(topic_text_, probe_timeout);
     }
     Record record{std::move(held), topic_text_, key_text_, {}};
-    if (route.headers) record.headers = make_headers(view, wall_now(), {origin_, record.held.out.sequence});
+    if (route.headers || route.event)
+        record.headers =
+            make_headers(view, wall_now(), identity, route.headers, route.event ? &event_ : nullptr);
     if (producer_->in_flight() == 0) last_progress_ = Steady::now();
     const auto error = producer_->send(record);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
@@ -234,10 +241,10 @@ void KafkaEngine::judge_failure(Report& report) {
     }
 }
 
-void KafkaEngine::refuse(const Held& held, std::string reason) {
+void KafkaEngine::refuse(const Held& held, std::string reason, Outcome outcome) {
     if (held.suspect) --suspects_;
     lanes_.of(held).finished(held);
-    confirms_.push_back({held.out.lane, held.out.tag, Outcome::refused, std::move(reason)});
+    confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }
 
 void KafkaEngine::note_missing_topic(const std::string& topic, const std::string& text) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bridge/backoff.hpp"
+#include "bridge/cloud_event.hpp"
 #include "bridge/connector.hpp"
 #include "bridge/kafka/producer.hpp"
 #include "bridge/lane_queue.hpp"
@@ -17,14 +18,20 @@ namespace sluice::bridge::kafka {
 struct Route {
     Template topic;
     Template key;
+    Template::Append append;  ///< into the topic
     bool headers = true;
+    std::optional<CloudEventMapping> event;
 };
 
 /// Whether Kafka takes this name for a topic; empty when it does, else what is wrong.
 std::string topic_problem(std::string_view topic);
 /// In a topic's name: the levels of {topic} are parted by '.', as '/' cannot stand there.
 void append_topic(std::string& out, Template::Field field, std::string_view value);
-HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity);
+/// The same, with '_' for every character that cannot stand there.
+void append_topic_replacing(std::string& out, Template::Field field, std::string_view value);
+/// `mqtt_headers`: what MQTT said, too. `event`: as a CloudEvent; nullptr: it is none.
+HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity, bool mqtt_headers,
+                        const CloudEvent* event);
 
 /// Nothing that was sent may be lost or time out in silence, and order is kept: short trouble is left to the
 /// idempotent producer, which sends again by itself in order; after real trouble all that is unconfirmed is
@@ -46,7 +53,7 @@ class KafkaEngine final : public Engine {
     bool send(LaneQueue& lane, Held held);
     void judge(PollResult& result);
     void judge_failure(Report& report);
-    void refuse(const Held& held, std::string reason);
+    void refuse(const Held& held, std::string reason, Outcome outcome = Outcome::refused);
     void judge_delivered(const Report& report);
     void note_missing_topic(const std::string& topic, const std::string& text);
     void check_health(Worker& worker, bool all_brokers_down);
@@ -72,6 +79,7 @@ class KafkaEngine final : public Engine {
     Steady::time_point next_probe_{};
     std::string stall_;
     std::string topic_text_, key_text_;
+    CloudEvent event_;
 };
 
 }  // namespace sluice::bridge::kafka

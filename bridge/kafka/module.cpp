@@ -7,9 +7,9 @@
 namespace sluice::bridge::kafka {
 namespace {
 
-Result<Route, std::string> make_route(const RouteSpec& spec) {
+Result<Route, std::string> make_route(const RouteSpec& spec, const std::string& origin) {
     const auto& settings = *static_cast<const KafkaRoute*>(spec.settings.get());
-    auto topic = Template::parse(settings.topic);
+    auto topic = Template::parse(settings.topic, origin);
     if (!topic) return Err{fmt::format("{}: topic: {}", spec.place, topic.error())};
     if (topic->is_literal()) {
         std::string name;
@@ -18,9 +18,17 @@ Result<Route, std::string> make_route(const RouteSpec& spec) {
             return Err{
                 fmt::format("{}: topic: {}; expected a template of a topic name", spec.place, problem)};
     }
-    auto key = Template::parse(settings.key);
+    auto key = Template::parse(settings.key, origin);
     if (!key) return Err{fmt::format("{}: key: {}", spec.place, key.error())};
-    return Route{std::move(topic).value(), std::move(key).value(), settings.headers};
+    Route route{std::move(topic).value(), std::move(key).value(),
+                settings.topic_illegal == TopicIllegal::replace ? &append_topic_replacing : &append_topic,
+                settings.headers, std::nullopt};
+    if (settings.cloudevents) {
+        auto event = CloudEventMapping::parse(settings.ce_type, settings.ce_source, origin);
+        if (!event) return Err{fmt::format("{}: {}", spec.place, event.error())};
+        route.event = std::move(event).value();
+    }
+    return route;
 }
 
 Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
@@ -29,7 +37,7 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
     if (!conf) return Err{fmt::format("{}: {}", spec.place, conf.error())};
     std::vector<Route> routes;
     for (const auto& route_spec : spec.routes) {
-        auto route = make_route(route_spec);
+        auto route = make_route(route_spec, spec.origin);
         if (!route) return Err{route.error()};
         routes.push_back(std::move(route).value());
     }

@@ -7,7 +7,8 @@
 namespace sluice::bridge::kafka {
 namespace {
 
-constexpr std::size_t topic_bytes_max = 249;  // Kafka's own limit
+constexpr std::size_t topic_bytes_max = 249;   // Kafka's own limit
+constexpr std::string_view ce_prefix = "ce_";  // of CloudEvents' Kafka binding 1.0.2, 3.2.3.1
 
 bool is_topic_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -66,25 +67,60 @@ void append_topic(std::string& out, Template::Field field, std::string_view valu
     if (field == Template::Field::topic) std::replace(out.begin() + from, out.end(), '/', '.');
 }
 
-HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity) {
+void append_topic_replacing(std::string& out, Template::Field field, std::string_view value) {
+    for (const char c : value) {
+        if (is_topic_char(c)) {
+            out += c;
+        } else if (c == '/' && field == Template::Field::topic) {
+            out += '.';
+        } else if ((static_cast<unsigned char>(c) & 0xc0U) !=
+                   0x80) {  // one '_' for a character of many bytes
+            out += '_';
+        }
+    }
+}
+
+namespace {
+
+void add_header(rd_kafka_headers_t* to, std::string_view name, std::string_view value) {
+    rd_kafka_header_add(to, name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                        static_cast<ssize_t>(value.size()));
+}
+
+void add_event(rd_kafka_headers_t* to, const CloudEvent& event) {
+    std::string name;
+    for (const CloudEventAttribute& attribute : event.attributes()) {
+        name.assign(ce_prefix).append(attribute.name);
+        add_header(to, name, attribute.value);
+    }
+    if (!event.content_type().empty())
+        add_header(to, name_of({HeaderField::content_type, {}, {}}), event.content_type());
+}
+
+}  // namespace
+
+HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity, bool mqtt_headers,
+                        const CloudEvent* event) {
     const HeaderList list(view, now, identity);
     const auto& headers = list.headers();
     const auto first_user = std::find_if(headers.begin(), headers.end(), [](const Header& header) {
         return header.field == HeaderField::user_property;
     });
-    HeadersPtr result(rd_kafka_headers_new(headers.size()));
+    HeadersPtr result(rd_kafka_headers_new(headers.size() + (event ? event->attributes().size() : 0)));
     for (const Header& header : headers) {
+        if (!mqtt_headers && header.field != HeaderField::content_type) continue;
         const std::string_view name = name_of(header);
         if (header.field == HeaderField::user_property) {
             // A device must not pass its own word for ours: consumers take the last header of a name.
             const bool taken = name.starts_with("mqtt.") || name.starts_with("sluice.") ||
+                               (event && (name.starts_with(ce_prefix) || event->owns(name))) ||
                                std::any_of(headers.begin(), first_user,
                                            [&](const Header& ours) { return name_of(ours) == name; });
             if (taken) continue;
         }
-        rd_kafka_header_add(result.get(), name.data(), static_cast<ssize_t>(name.size()), header.value.data(),
-                            static_cast<ssize_t>(header.value.size()));
+        add_header(result.get(), name, header.value);
     }
+    if (event) add_event(result.get(), *event);
     return result;
 }
 

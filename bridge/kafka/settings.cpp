@@ -5,6 +5,8 @@ namespace {
 
 constexpr std::string_view compressions[] = {"none", "gzip", "snappy", "lz4", "zstd"};
 
+constexpr std::string_view topic_illegal_names[] = {"refuse", "replace"};
+
 constexpr SettingRow bridge_table[] = {
     {.key = "servers",
      .kind = SettingKind::text_list,
@@ -66,6 +68,14 @@ constexpr SettingRow route_table[] = {
      .doc = "Template of the Kafka topic. {topic} has '.' in place of '/'.",
      .assign = bind_setting<&KafkaRoute::topic>,
      .required = true},
+    {.key = "topic_illegal",
+     .kind = SettingKind::choice,
+     .default_text = "refuse",
+     .doc =
+         "What happens when a placeholder's value has a character that cannot stand in a topic's name: the "
+         "message is refused, or '_' stands in its place. With '_' two MQTT topics may become one.",
+     .assign = bind_setting<&KafkaRoute::topic_illegal>,
+     .choices = topic_illegal_names},
     {.key = "key",
      .kind = SettingKind::text,
      .default_text = "{client_id}",
@@ -77,6 +87,21 @@ constexpr SettingRow route_table[] = {
      .default_text = "true",
      .doc = "Send the MQTT topic, QoS, client id and properties as record headers.",
      .assign = bind_setting<&KafkaRoute::headers>},
+    {.key = "cloudevents",
+     .kind = SettingKind::boolean,
+     .default_text = "false",
+     .doc = cloudevents_doc,
+     .assign = bind_setting<&KafkaRoute::cloudevents>},
+    {.key = "ce_type",
+     .kind = SettingKind::text,
+     .default_text = ce_type_default,
+     .doc = ce_type_doc,
+     .assign = bind_setting<&KafkaRoute::ce_type>},
+    {.key = "ce_source",
+     .kind = SettingKind::text,
+     .default_text = ce_source_default,
+     .doc = ce_source_doc,
+     .assign = bind_setting<&KafkaRoute::ce_source>},
 };
 
 }  // namespace

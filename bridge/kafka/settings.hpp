@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/settings.hpp"
+#include "bridge/cloud_event.hpp"
 
 namespace sluice::bridge::kafka {
 
@@ -24,10 +25,16 @@ struct KafkaSettings {
 };
 std::span<const SettingRow> bridge_rows();
 
+enum class TopicIllegal : std::uint8_t { refuse, replace };
+
 struct KafkaRoute {
     std::string topic;
+    TopicIllegal topic_illegal = TopicIllegal::refuse;
     std::string key = "{client_id}";
     bool headers = true;
+    bool cloudevents = false;
+    std::string ce_type{ce_type_default};
+    std::string ce_source{ce_source_default};
 };
 std::span<const SettingRow> route_rows();
 

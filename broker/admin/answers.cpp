@@ -53,6 +53,7 @@ Answer answer_bridges(const shard::StatsSource& stats) {
                         {"refused", bridge.refused},
                         {"redelivered", bridge.redelivered},
                         {"dropped", bridge.dropped},
+                        {"thinned", bridge.thinned},
                         {"spool_messages", bridge.spool_messages},
                         {"spool_bytes", bridge.spool_bytes},
                         {"oldest_age_s", bridge.oldest_age_s}});

@@ -25,7 +25,8 @@ struct UpstreamConfirmed {
     struct One {
         std::uint64_t tag = 0;
         bool delivered = true;
-        std::string reason;  ///< when not delivered
+        std::string reason;   ///< when not delivered
+        bool let_go = false;  ///< not delivered, and not to be tried again
     };
     std::vector<One> confirms;
 };
@@ -131,8 +132,8 @@ struct LinkSpec {
     };
     std::vector<Wanted> subscriptions;
     core::QueueBounds bounds;
-    /// The route's condition; evaluated on the shard before a message enters the queue. Empty: all. Never
-    /// throws.
+    /// The route's condition and its thinning; asked on the shard, once per message, before one enters the
+    /// queue. May keep a state of its own. Empty: all. Never throws.
     std::function<bool(const core::Message&)> accepts;
     /// While the far end is not there, a message takes the place of an older one of its topic.
     bool last_value = false;

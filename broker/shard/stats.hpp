@@ -50,6 +50,7 @@ struct BridgeStatus {
     std::uint64_t replaced = 0;        ///< by a newer message of their topic (keep = "last_value")
     std::uint64_t dead = 0;            ///< dead letters now
     std::uint64_t dead_dropped = 0;    ///< dead letters pushed out by newer ones
+    std::uint64_t thinned = 0;         ///< left out by sample, interval_min and rate_max; not in in_messages
     std::uint64_t spool_messages = 0;  ///< waiting, those in flight included
     std::uint64_t spool_bytes = 0;
     double oldest_age_s = 0;  ///< of the oldest waiting message; 0 when none

@@ -82,6 +82,50 @@ TEST_F(AmqpConnector, properties_and_headers_say_what_mqtt_said) {
     EXPECT_EQ(headers, expected);
 }
 
+TEST_F(AmqpConnector, a_message_goes_as_a_cloud_event) {
+    settings_.spec.origin = "gate-1";
+    settings_.route("cloudevents", true);
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    sluice::test::PropertyBytes properties;
+    properties.content_type("text/plain").user("cloudEvents:id", "forged").user("site", "a");
+    core::Message::Fields fields;
+    fields.topic = "plant/7";
+    fields.properties = properties.bytes;
+    fields.received = WallTime(std::chrono::milliseconds(1'709'251'199'042));
+    feeder_.publish(0, fields);
+    sluice::test::PropertyBytes event;
+    event.user("specversion", "1.0").user("id", "9").user("source", "/pump").user("type", "x");
+    event.user("datacontenttype", "text/csv");
+    fields.properties = event.bytes;
+    feeder_.publish(0, fields);
+    ASSERT_TRUE(feeder_.wait_confirmed(2)) << last_down();
+    const auto all = peer_->receive(place_, 2);
+    ASSERT_EQ(all.size(), 2U);
+    const auto event_headers = [](const Received& received) {
+        std::map<std::string, std::string> headers;
+        for (const auto& [name, value] : received.headers)
+            if (!name.starts_with("x-") && name != "@delivery_mode" && name != "@timestamp")
+                headers[name] = value;
+        return headers;
+    };
+    const std::map<std::string, std::string> made{{"cloudEvents_specversion", "1.0"},
+                                                  {"cloudEvents_id", "gate-1-1"},
+                                                  {"cloudEvents_source", "/mqtt/gate-1"},
+                                                  {"cloudEvents_type", "sluice.mqtt.publish"},
+                                                  {"cloudEvents_time", "2024-02-29T23:59:59.042Z"},
+                                                  {"cloudEvents_subject", "plant/7"},
+                                                  {"@content_type", "text/plain"},
+                                                  {"site", "a"}};
+    EXPECT_EQ(event_headers(all[0]), made);
+    const std::map<std::string, std::string> kept{{"cloudEvents_specversion", "1.0"},
+                                                  {"cloudEvents_id", "9"},
+                                                  {"cloudEvents_source", "/pump"},
+                                                  {"cloudEvents_type", "x"},
+                                                  {"@content_type", "text/csv"}};
+    EXPECT_EQ(event_headers(all[1]), kept);
+}
+
 TEST_F(AmqpConnector, expiry_beyond_what_the_server_takes_and_large_headers_do_no_harm) {
     start_at_place();
     ASSERT_TRUE(feeder_.wait_up());
@@ -149,7 +193,9 @@ TEST_F(AmqpConnector, a_routing_key_over_255_bytes_and_a_missing_part_are_refuse
     feeder_.publish(1, 1, core::Message::freeze(fields));
     ASSERT_TRUE(feeder_.wait_confirmed(2));
     EXPECT_NE(confirm_of(1).reason.find("at most 255"), std::string::npos) << confirm_of(1).reason;
+    EXPECT_EQ(confirm_of(1).outcome, Outcome::refused);
     EXPECT_EQ(confirm_of(2, 1).reason, "'{property.site}': the message has no user property 'site'");
+    EXPECT_EQ(confirm_of(2, 1).outcome, Outcome::unmappable);
 }
 
 TEST_F(AmqpConnector, nacked_messages_are_sent_again_until_they_are_taken) {
@@ -286,7 +332,8 @@ TEST_F(AmqpConnector, create_names_what_is_wrong) {
     ASSERT_FALSE(created.ok());
     EXPECT_EQ(created.error(),
               "test.toml:5: exchange: column 2: unknown placeholder 'tpoic'; expected topic, topic[N], "
-              "client_id, user_name, qos or property.NAME");
+              "client_id, user_name, qos, retain, content_type, date, received, origin, property.NAME or "
+              "payload.NAME");
 }
 
 }  // namespace

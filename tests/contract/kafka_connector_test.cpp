@@ -183,6 +183,92 @@ TEST_F(KafkaConnector, a_slow_cluster_is_not_a_dead_one) {
     EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
 }
 
+TEST_F(KafkaConnector, a_message_goes_as_a_cloud_event_and_an_empty_one_is_no_tombstone) {
+    settings_.spec.origin = "gate-1";
+    settings_.route("cloudevents", true);
+    settings_.route("headers", false);
+    settings_.route("ce_type", std::string("com.example.{topic[0]}"));
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    sluice::test::PropertyBytes properties;
+    properties.content_type("text/plain").user("ce_id", "forged");
+    core::Message::Fields fields;
+    fields.topic = "plant/7";
+    fields.properties = properties.bytes;
+    fields.client_id = "device-7";
+    fields.received = WallTime(std::chrono::milliseconds(1'709'251'199'042));
+    feeder_.publish(0, fields);
+    ASSERT_TRUE(feeder_.wait_confirmed(1));
+    const auto all = peer_->receive(place_, 1);
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_TRUE(all[0].has_payload);
+    EXPECT_EQ(all[0].payload, "");
+    const std::map<std::string, std::string> expected{{"ce_specversion", "1.0"},
+                                                      {"ce_id", "gate-1-1"},
+                                                      {"ce_source", "/mqtt/gate-1"},
+                                                      {"ce_type", "com.example.plant"},
+                                                      {"ce_time", "2024-02-29T23:59:59.042Z"},
+                                                      {"ce_subject", "plant/7"},
+                                                      {"content-type", "text/plain"}};
+    EXPECT_EQ(all[0].headers, expected);
+}
+
+TEST_F(KafkaConnector, an_event_of_a_device_keeps_its_attributes) {
+    settings_.route("cloudevents", true);
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    sluice::test::PropertyBytes properties;
+    properties.user("specversion", "1.0").user("id", "9").user("source", "/pump").user("type", "x");
+    properties.user("datacontenttype", "text/plain").user("Site", "a").user("ce_id", "forged");
+    core::Message::Fields fields;
+    fields.topic = "plant/7";
+    fields.properties = properties.bytes;
+    fields.payload = as_bytes("data");
+    feeder_.publish(0, fields);
+    ASSERT_TRUE(feeder_.wait_confirmed(1));
+    const auto all = peer_->receive(place_, 1);
+    ASSERT_EQ(all.size(), 1U);
+    const std::map<std::string, std::string> expected{{"ce_specversion", "1.0"},
+                                                      {"ce_id", "9"},
+                                                      {"ce_source", "/pump"},
+                                                      {"ce_type", "x"},
+                                                      {"content-type", "text/plain"},
+                                                      {"mqtt.topic", "plant/7"},
+                                                      {"mqtt.qos", "0"},
+                                                      {"mqtt.retain", "false"},
+                                                      {"Site", "a"}};
+    EXPECT_EQ(all[0].headers, expected);
+}
+
+TEST_F(KafkaConnector, a_message_without_what_the_templates_ask_for_is_unmappable) {
+    settings_.route("key", std::string("{payload.id}"));
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/a", R"({"id": 7})");
+    feeder_.publish_text(0, "plant/a", R"({"id": [7]})");
+    ASSERT_TRUE(feeder_.wait_confirmed(2));
+    EXPECT_EQ(confirm_of(1).outcome, Outcome::delivered);
+    EXPECT_EQ(confirm_of(2).outcome, Outcome::unmappable);
+    EXPECT_EQ(confirm_of(2).reason, "'{payload.id}': payload.id is no plain value");
+    const auto all = peer_->receive(place_, 1);
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_EQ(all[0].key, "7");
+}
+
+TEST_F(KafkaConnector, what_a_topic_cannot_have_in_its_name_may_be_replaced) {
+    peer_->configure_place(settings_, place_ + ".plant.a_b_c");
+    settings_.route("topic", place_ + ".{topic}");
+    settings_.route("topic_illegal", std::int64_t{1});
+    start();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/aäb c", "x");
+    feeder_.publish_text(0, "plant/" + std::string(300, 'x'), "too long");
+    ASSERT_TRUE(feeder_.wait_confirmed(2));
+    EXPECT_EQ(confirm_of(1).outcome, Outcome::delivered) << confirm_of(1).reason;
+    EXPECT_EQ(confirm_of(2).outcome, Outcome::refused);
+    EXPECT_EQ(peer_->receive(place_ + ".plant.a_b_c", 1).size(), 1U);
+}
+
 TEST_F(KafkaConnector, create_names_what_is_wrong) {
     settings_.route("topic", std::string("a/{topic[x]}"));
     EXPECT_EQ(create_error(),
@@ -193,6 +279,10 @@ TEST_F(KafkaConnector, create_names_what_is_wrong) {
               std::string::npos)
         << create_error();
     settings_.route("topic", std::string("ok"));
+    settings_.route("cloudevents", true);
+    settings_.route("ce_source", std::string("{"));
+    EXPECT_EQ(create_error().substr(0, 34), "test.toml:5: ce_source: column 1: ");
+    settings_.route("cloudevents", false);
     settings_.bridge("options", std::vector<std::string>{"acks=0"});
     EXPECT_NE(create_error().find("'acks' is set by the bridge itself"), std::string::npos) << create_error();
     settings_.bridge("options", std::vector<std::string>{"no.such.thing=1"});

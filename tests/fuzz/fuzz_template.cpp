@@ -1,4 +1,4 @@
-/// The first line is a template, the second a topic, the rest are property bytes.
+/// The first line is a template, the second a topic, the third a payload, the rest are property bytes.
 #include "bridge/mapping.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -10,9 +10,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         rest.remove_prefix(std::min(end + 1, rest.size()));
         return line;
     };
-    const auto parsed = bridge::Template::parse(next_line());
+    const auto parsed = bridge::Template::parse(next_line(), "gate-1");
     core::Message::Fields fields;
     fields.topic = next_line().substr(0, 65535);
+    fields.payload = as_bytes(next_line());
     fields.properties = as_bytes(rest);
     fields.client_id = "c";
     const auto message = core::Message::freeze(fields);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -21,8 +22,6 @@ using nlohmann::json;
 using Milliseconds = std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
-constexpr const char* place = "sink";
-
 class Bridge : public ::testing::TestWithParam<std::string> {
   protected:
     void SetUp() override {
@@ -30,16 +29,18 @@ class Bridge : public ::testing::TestWithParam<std::string> {
         peer_ = bridge::test::peer_of(GetParam(), why);
         if (!peer_) GTEST_SKIP() << why;
         if (auto* amqp = dynamic_cast<bridge::test::AmqpPeer*>(peer_)) {
-            bridge::test::AmqpClient(amqp->port()).make_queue(place, "amq.topic", "sink.#");
+            bridge::test::AmqpClient(amqp->port()).make_queue(place_, "amq.topic", place_ + ".#");
         } else {
-            ASSERT_EQ(peer_->ask("topic sink 2"), "ok");
+            ASSERT_EQ(peer_->ask("topic " + place_ + " 2"), "ok");
         }
     }
     static bool is_kafka() { return GetParam() == "kafka"; }
 
-    std::string config() const {
-        const std::string where =
-            is_kafka() ? "topic = \"sink\"\nkey = \"{client_id}\"" : "routing_key = \"sink.{topic}\"";
+    std::string config() const { return is_kafka() ? config("{client_id}") : config("{topic}"); }
+    /// `name`: the template of the record's key, or the end of the routing key's. `more`: keys of the route.
+    std::string config(std::string_view name, std::string_view more = {}) const {
+        const std::string where = is_kafka() ? fmt::format("topic = '{}'\nkey = '{}'\n{}", place_, name, more)
+                                             : fmt::format("routing_key = '{}.{}'\n{}", place_, name, more);
         return fmt::format(R"(
 [broker]
 data_dir = "{}/data"
@@ -71,11 +72,14 @@ from = "plant/#"
     }
     /// Until the bridge is in the state, with nothing left to send.
     bool wait_for_empty_spool() const {
+        return wait_for([](const json& status) {
+            return status.value("state", "") == "connected" && status.value("spool_messages", 1) == 0;
+        });
+    }
+    bool wait_for(const std::function<bool(const json& status)>& condition) const {
         const auto deadline = Steady::now() + std::chrono::seconds(60);
         while (Steady::now() < deadline) {
-            const json status = bridge_status();
-            if (status.value("state", "") == "connected" && status.value("spool_messages", 1) == 0)
-                return true;
+            if (condition(bridge_status())) return true;
             std::this_thread::sleep_for(Milliseconds(50));
         }
         return false;
@@ -86,10 +90,10 @@ from = "plant/#"
                                          "-i", "pump", "-q", "1", "-t", "plant/a/temp", "-m", "0 first", "-D",
                                          "publish", "user-property", "site", "a"});
         ASSERT_EQ(sent.exit_code, 0) << sent.err;
-        const auto all = peer_->receive(place, 1);
+        const auto all = peer_->receive(place_, 1);
         ASSERT_EQ(all.size(), 1U);
         EXPECT_EQ(all[0].payload, "0 first");
-        EXPECT_EQ(all[0].key, is_kafka() ? "pump" : "sink.plant.a.temp");
+        EXPECT_EQ(all[0].key, is_kafka() ? "pump" : place_ + ".plant.a.temp");
         EXPECT_THAT(all[0].headers, ::testing::Contains(::testing::Pair("site", "a")));
     }
 
@@ -97,7 +101,7 @@ from = "plant/#"
     void expect_everything_arrived(const LoadPublisher& publisher) {
         std::set<std::uint64_t> numbers;
         std::size_t duplicated = 0, missing = 0;
-        for (const auto& one : peer_->receive(place, publisher.acknowledged().size() + 1))
+        for (const auto& one : peer_->receive(place_, publisher.acknowledged().size() + 1))
             duplicated += !numbers.insert(std::strtoull(one.payload.c_str(), nullptr, 10)).second;
         for (const auto number : publisher.acknowledged()) missing += !numbers.contains(number);
         fmt::print("{}: acknowledged {} arrived {} missing {} duplicated {}\n", GetParam(),
@@ -105,6 +109,11 @@ from = "plant/#"
         EXPECT_EQ(missing, 0U);
     }
 
+    /// Each test has a topic or queue of its own.
+    const std::string place_ = [] {
+        const std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+        return name.substr(0, name.find('/'));
+    }();
     bridge::test::Peer* peer_ = nullptr;
     TempFolder folder_;
     SluicedProcess broker_{folder_.path()};
@@ -134,6 +143,26 @@ TEST_P(Bridge, nothing_acknowledged_is_missing_upstream_after_outage_and_kill9) 
     publisher.disconnect();
     EXPECT_TRUE(wait_for_empty_spool()) << bridge_status().dump() << broker_.log();
     expect_everything_arrived(publisher);
+    EXPECT_TRUE(broker_.stop()) << broker_.log();
+}
+
+TEST_P(Bridge, what_is_thinned_or_lacks_a_part_stays_away_and_is_counted) {
+    ASSERT_TRUE(broker_.start(config("{payload.id}", "sample = 2\non_missing = 'drop'"))) << broker_.log();
+    for (const char* payload : {R"({"id":"a1"})", R"({"id":"a2"})", "no json", R"({"id":"a4"})"}) {
+        const auto sent = mosquitto_pub({"-h", "127.0.0.1", "-p", std::to_string(broker_.port()), "-i",
+                                         "pump", "-q", "1", "-t", "plant/a/temp", "-m", payload});
+        ASSERT_EQ(sent.exit_code, 0) << sent.err;
+    }
+    ASSERT_TRUE(wait_for([](const json& status) {
+        return status.value("confirmed", 0) + status.value("dropped", 0) + status.value("refused", 0) == 2;
+    })) << bridge_status().dump()
+        << broker_.log();
+    const json status = bridge_status();
+    EXPECT_EQ(status["thinned"], 2) << status.dump();
+    EXPECT_EQ(status["confirmed"], 1) << status.dump();
+    EXPECT_EQ(status["dropped"], 1) << status.dump();
+    EXPECT_EQ(status["refused"], 0) << status.dump();
+    EXPECT_EQ(status["in_messages"], 2) << status.dump();
     EXPECT_TRUE(broker_.stop()) << broker_.log();
 }
 

@@ -51,6 +51,7 @@ TEST_F(Answers, ListBridges) {
     EXPECT_EQ(bridge["refused"], 1);
     EXPECT_EQ(bridge["redelivered"], 2);
     EXPECT_EQ(bridge["dropped"], 3);
+    EXPECT_EQ(bridge["thinned"], 5);
     EXPECT_EQ(bridge["spool_messages"], 6);
     EXPECT_EQ(bridge["spool_bytes"], 3145728);
     EXPECT_EQ(bridge["oldest_age_s"], 7300.5);

@@ -24,6 +24,7 @@ class FakeStats : public shard::StatsSource {
         plant.refused = 1;
         plant.redelivered = 2;
         plant.dropped = 3;
+        plant.thinned = 5;
         plant.spool_messages = 6;
         plant.spool_bytes = 3 << 20;
         plant.oldest_age_s = 7300.5;

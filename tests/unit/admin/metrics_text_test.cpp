@@ -56,6 +56,7 @@ TEST(MetricsText, TellsOfBridgesAndHealth) {
           "sluice_bridge_refused_total{bridge=\"plant\",type=\"kafka\"} 1\n",
           "sluice_bridge_redelivered_total{bridge=\"plant\",type=\"kafka\"} 2\n",
           "sluice_bridge_dropped_total{bridge=\"plant\",type=\"kafka\"} 3\n",
+          "sluice_bridge_thinned_total{bridge=\"plant\",type=\"kafka\"} 5\n",
           "sluice_bridge_spool_messages{bridge=\"plant\",type=\"kafka\"} 6\n",
           "sluice_bridge_spool_bytes{bridge=\"plant\",type=\"kafka\"} 3145728\n",
           "sluice_bridge_oldest_seconds{bridge=\"plant\",type=\"kafka\"} 7300.5\n", "sluice_live 1\n",

@@ -23,6 +23,21 @@ std::string error_of(std::string_view text) {
     return condition.ok() ? "no error" : condition.error();
 }
 
+TEST(Condition, in_is_equal_to_one_of_a_list) {
+    EXPECT_TRUE(holds("topic[1] in (6, 7, 8)"));
+    EXPECT_FALSE(holds("topic[1] in (6, 8)"));
+    EXPECT_TRUE(holds("property.site in ('a')"));
+    EXPECT_TRUE(holds("payload.name in (payload.off, 'x', \"pump \\\"1\\\"\") and not payload.count in (1)"));
+    EXPECT_FALSE(holds("payload.no in (null, 1)"));
+    EXPECT_EQ(error_of("qos in 1"), "column 8: expected '(' behind in");
+    EXPECT_EQ(error_of("qos in (1 2)"), "column 11: expected ',' or ')'");
+    EXPECT_EQ(error_of("qos in ()").substr(0, 28), "column 9: expected a number,");
+    std::string many = "qos in (0";
+    for (int i = 0; i < 100; ++i) many += ", " + std::to_string(i);
+    EXPECT_EQ(error_of(many + ")").substr(12),
+              "the condition is too deep; expected at most 64 levels or links");
+}
+
 TEST(Condition, compares_payload_fields) {
     EXPECT_TRUE(holds("payload.temperature > 30"));
     EXPECT_FALSE(holds("payload.temperature > 31.5"));
