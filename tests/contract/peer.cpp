@@ -29,17 +29,29 @@ SettingsUnderTest make_settings(const ConnectorModule& module) {
     return settings;
 }
 
+std::string Peer::configure_unreachable(SettingsUnderTest& settings) {
+    settings.bridge("servers", std::vector<std::string>{"nosuch.invalid:4711"});
+    return "nosuch.invalid";
+}
+
+std::string Peer::configure_malformed(SettingsUnderTest& settings) {
+    settings.bridge("servers", std::vector<std::string>{"host:port"});
+    return "servers";
+}
+
 Peer* peer_of(const std::string& type, std::string& why) {
     struct Started {
         std::unique_ptr<Peer> peer;
         std::string why;
     };
+    static const std::map<std::string, std::unique_ptr<Peer> (*)(std::string&)> starters{
+        {"kafka", &start_kafka_peer},
+        {"amqp", &start_amqp_peer},
+        {"file", &start_file_peer},
+    };
     static std::map<std::string, Started> started;
     const auto [it, is_new] = started.try_emplace(type);
-    if (is_new) {
-        it->second.peer =
-            type == "kafka" ? start_kafka_peer(it->second.why) : start_amqp_peer(it->second.why);
-    }
+    if (is_new) it->second.peer = starters.at(type)(it->second.why);
     why = it->second.why;
     return it->second.peer.get();
 }

@@ -33,7 +33,7 @@ SettingsUnderTest make_settings(const ConnectorModule& module);
 class Peer {
   public:
     virtual ~Peer() = default;
-    /// "host:port", as the key `servers` has it.
+    /// "host:port", as the key `servers` has it; of files: the folder.
     virtual std::string address() const = 0;
     /// Keys that lead to this peer, with short deadlines.
     virtual void configure(SettingsUnderTest& settings) = 0;
@@ -43,10 +43,16 @@ class Peer {
     virtual std::vector<Received> receive(const std::string& place, std::size_t count) = 0;
     /// The same, but the peer refuses for good a message to "plant/refused" of 4000 bytes.
     virtual void configure_refusal(SettingsUnderTest& settings, const std::string& place) = 0;
+    /// Keys that lead nowhere; what the reason for the operator must name.
+    virtual std::string configure_unreachable(SettingsUnderTest& settings);
+    /// A value that `create` must refuse; its key.
+    virtual std::string configure_malformed(SettingsUnderTest& settings);
     /// From here on the places that were made outlive down().
     virtual void settle() {}
     virtual void down() = 0;
     virtual void up() = 0;
+    /// Why freeze() has no meaning for this kind; empty when it has one.
+    virtual std::string why_not_frozen() const { return {}; }
     virtual void freeze() = 0;
     virtual void thaw() = 0;
     /// A command in the peer's own words; its answer.
@@ -59,5 +65,6 @@ Peer* peer_of(const std::string& type, std::string& why);
 /// Each kind's own file.
 std::unique_ptr<Peer> start_kafka_peer(std::string& why);
 std::unique_ptr<Peer> start_amqp_peer(std::string& why);
+std::unique_ptr<Peer> start_file_peer(std::string& why);
 
 }  // namespace sluice::bridge::test
