@@ -29,19 +29,22 @@ SettingsUnderTest make_settings(const ConnectorModule& module) {
     return settings;
 }
 
-Peer* peer_of(const std::string& type, std::string& why) {
+Peer* peer_of(const std::string& name, std::string& why) {
+    static const std::map<std::string, std::unique_ptr<Peer> (*)(std::string&)> kinds{
+        {"kafka", &start_kafka_peer}, {"kafka_real", &start_kafka_node_peer}, {"amqp", &start_amqp_peer}};
     struct Started {
         std::unique_ptr<Peer> peer;
         std::string why;
     };
     static std::map<std::string, Started> started;
-    const auto [it, is_new] = started.try_emplace(type);
-    if (is_new) {
-        it->second.peer =
-            type == "kafka" ? start_kafka_peer(it->second.why) : start_amqp_peer(it->second.why);
-    }
+    const auto [it, is_new] = started.try_emplace(name);
+    if (is_new) it->second.peer = kinds.at(name)(it->second.why);
     why = it->second.why;
     return it->second.peer.get();
+}
+
+std::string type_of(const std::string& peer_name) {
+    return peer_name.substr(0, peer_name.find('_'));
 }
 
 }  // namespace sluice::bridge::test
