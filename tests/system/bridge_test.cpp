@@ -4,13 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
 #include <set>
-#include <thread>
 
 #include "tests/contract/amqp_peer.hpp"
 #include "tests/contract/peer.hpp"
 #include "tests/support/sluiced_process.hpp"
+#include "tests/system/bridge_watch.hpp"
 #include "tests/system/load_publisher.hpp"
 #include "tests/system/mosquitto.hpp"
 
@@ -19,7 +18,6 @@ namespace {
 
 using nlohmann::json;
 using Milliseconds = std::chrono::milliseconds;
-using Steady = std::chrono::steady_clock;
 
 constexpr const char* place = "sink";
 
@@ -35,7 +33,7 @@ class Bridge : public ::testing::TestWithParam<std::string> {
             ASSERT_EQ(peer_->ask("topic sink 2"), "ok");
         }
     }
-    static bool is_kafka() { return GetParam() == "kafka"; }
+    static bool is_kafka() { return bridge::test::type_of(GetParam()) == "kafka"; }
 
     std::string config() const {
         const std::string where =
@@ -59,27 +57,10 @@ connect_timeout = "2s"
 from = "plant/#"
 {}
 )",
-                           folder_.path().string(), GetParam(), peer_->address(), where);
+                           folder_.path().string(), bridge::test::type_of(GetParam()), peer_->address(),
+                           where);
     }
     void start_broker() { ASSERT_TRUE(broker_.start(config())) << broker_.log(); }
-
-    json bridge_status() const {
-        const auto answer = run_command(
-            {"curl", "-s", fmt::format("http://127.0.0.1:{}/api/v1/bridges", broker_.admin_port())});
-        const json parsed = json::parse(answer.out, nullptr, false);
-        return parsed.is_object() ? parsed["bridges"][0] : json::object();
-    }
-    /// Until the bridge is in the state, with nothing left to send.
-    bool wait_for_empty_spool() const {
-        const auto deadline = Steady::now() + std::chrono::seconds(60);
-        while (Steady::now() < deadline) {
-            const json status = bridge_status();
-            if (status.value("state", "") == "connected" && status.value("spool_messages", 1) == 0)
-                return true;
-            std::this_thread::sleep_for(Milliseconds(50));
-        }
-        return false;
-    }
 
     void expect_key_and_headers() {
         const auto sent = mosquitto_pub({"-h", "127.0.0.1", "-p", std::to_string(broker_.port()), "-V", "5",
@@ -123,7 +104,7 @@ TEST_P(Bridge, nothing_acknowledged_is_missing_upstream_after_outage_and_kill9) 
     ASSERT_GT(publisher.acknowledged().size(), 0U);
 
     start_broker();  // while the upstream is down
-    const json spooled = bridge_status();
+    const json spooled = bridge_status(broker_);
     EXPECT_NE(spooled["state"], "connected");
     EXPECT_GT(spooled["spool_messages"], 0);
     ASSERT_TRUE(publisher.connect(broker_.port()));
@@ -132,12 +113,12 @@ TEST_P(Bridge, nothing_acknowledged_is_missing_upstream_after_outage_and_kill9) 
     publisher.run(Milliseconds(500), 1000);
     EXPECT_TRUE(publisher.finish(MqttClient::patience));
     publisher.disconnect();
-    EXPECT_TRUE(wait_for_empty_spool()) << bridge_status().dump() << broker_.log();
+    EXPECT_TRUE(wait_for_empty_spool(broker_)) << bridge_status(broker_).dump() << broker_.log();
     expect_everything_arrived(publisher);
     EXPECT_TRUE(broker_.stop()) << broker_.log();
 }
 
-INSTANTIATE_TEST_SUITE_P(Upstreams, Bridge, ::testing::Values("kafka", "amqp"),
+INSTANTIATE_TEST_SUITE_P(Upstreams, Bridge, ::testing::Values("kafka", "kafka_real", "amqp"),
                          [](const auto& param) { return param.param; });
 
 }  // namespace
