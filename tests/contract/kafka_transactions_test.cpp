@@ -190,5 +190,19 @@ TEST_F(KafkaNodeTransactions, a_successor_fences_the_zombie_and_ends_its_transac
     EXPECT_EQ(position(), (Position{"", 2, "successor"}));
 }
 
+TEST_F(KafkaNodeTransactions, a_commit_that_the_node_could_not_answer_is_asked_for_again) {
+    const Client one = producer("60000");
+    ASSERT_EQ(begin(one), "");
+    EXPECT_EQ(send(one, "a"), 0);
+    EXPECT_EQ(rd_kafka_flush(one.get(), timeout_ms), 0);
+    ASSERT_EQ(send_position(one, 1, "first"), "");
+    peer_->down();
+    EXPECT_EQ(take(rd_kafka_commit_transaction(one.get(), 500)), "_TIMED_OUT retriable");
+    peer_->up();
+    EXPECT_EQ(commit(one), "");
+    EXPECT_EQ(position(), (Position{"", 1, "first"}));
+    EXPECT_EQ(records(1), "a");
+}
+
 }  // namespace
 }  // namespace sluice::bridge::test

@@ -48,6 +48,7 @@ peers python3-paho-mqtt likewise
 browser chromium MQTT.js over WebSocket, as web pages use it
 peers sqlite3 looks into the store from outside
 peers curl asks the admin API
+peers iproute2 cuts a peer off, in a network namespace
 kafka default-jre-headless runs a real Kafka
 kafka maven fetches it
 lint clang-format the format check
