@@ -10,18 +10,18 @@ namespace sluice::bridge::test {
 
 class ConnectorFixture : public ::testing::Test {
   protected:
-    /// Ends the test as skipped when the peer cannot run here: `if (!use(type)) GTEST_SKIP() << why_;`
-    bool use(const std::string& type) {
-        peer_ = peer_of(type, why_);
+    /// Ends the test as skipped when the peer cannot run here: `if (!use(name)) GTEST_SKIP() << why_;`
+    bool use(const std::string& peer_name) {
+        peer_ = peer_of(peer_name, why_);
         if (!peer_) return false;
-        auto module = loader().load(type);
+        auto module = loader().load(type_of(peer_name));
         if (!module) {
             ADD_FAILURE() << module.error();
             return false;
         }
         settings_ = make_settings(**module);
         peer_->configure(settings_);
-        place_ = type + "-" + ::testing::UnitTest::GetInstance()->current_test_info()->name();
+        place_ = peer_name + "-" + ::testing::UnitTest::GetInstance()->current_test_info()->name();
         for (char& c : place_)
             if (c == '/') c = '-';
         return true;

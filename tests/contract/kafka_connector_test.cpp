@@ -21,7 +21,17 @@ class KafkaConnector : public ConnectorFixture {
     }
 };
 
-TEST_F(KafkaConnector, key_and_headers_say_what_mqtt_said) {
+/// The same from the mock and from a real Kafka.
+class KafkaRecords : public KafkaConnector, public ::testing::WithParamInterface<std::string> {
+  protected:
+    void SetUp() override {
+        if (!use(GetParam())) GTEST_SKIP() << why_;
+    }
+};
+INSTANTIATE_TEST_SUITE_P(peers, KafkaRecords, ::testing::Values("kafka", "kafka_real"),
+                         [](const auto& parameter) { return parameter.param; });
+
+TEST_P(KafkaRecords, key_and_headers_say_what_mqtt_said) {
     start_at_place();
     ASSERT_TRUE(feeder_.wait_up());
     sluice::test::PropertyBytes properties;
@@ -62,7 +72,7 @@ TEST_F(KafkaConnector, key_and_headers_say_what_mqtt_said) {
     EXPECT_EQ(headers, expected);
 }
 
-TEST_F(KafkaConnector, headers_can_be_left_out_and_a_key_be_empty) {
+TEST_P(KafkaRecords, headers_can_be_left_out_and_a_key_be_empty) {
     peer_->configure_place(settings_, place_);
     settings_.route("headers", false);
     settings_.route("key", std::string());
@@ -76,7 +86,7 @@ TEST_F(KafkaConnector, headers_can_be_left_out_and_a_key_be_empty) {
     EXPECT_EQ(all[0].key, "");
 }
 
-TEST_F(KafkaConnector, the_topic_is_made_of_the_message_and_a_bad_one_is_refused) {
+TEST_P(KafkaRecords, the_topic_is_made_of_the_message_and_a_bad_one_is_refused) {
     peer_->configure_place(settings_, place_ + ".plant.a");
     settings_.route("topic", place_ + ".{topic}");
     start();

@@ -39,21 +39,26 @@ std::string Peer::configure_malformed(SettingsUnderTest& settings) {
     return "servers";
 }
 
-Peer* peer_of(const std::string& type, std::string& why) {
+Peer* peer_of(const std::string& name, std::string& why) {
     struct Started {
         std::unique_ptr<Peer> peer;
         std::string why;
     };
     static const std::map<std::string, std::unique_ptr<Peer> (*)(std::string&)> starters{
         {"kafka", &start_kafka_peer},
+        {"kafka_real", &start_kafka_node_peer},
         {"amqp", &start_amqp_peer},
         {"file", &start_file_peer},
     };
     static std::map<std::string, Started> started;
-    const auto [it, is_new] = started.try_emplace(type);
-    if (is_new) it->second.peer = starters.at(type)(it->second.why);
+    const auto [it, is_new] = started.try_emplace(name);
+    if (is_new) it->second.peer = starters.at(name)(it->second.why);
     why = it->second.why;
     return it->second.peer.get();
+}
+
+std::string type_of(const std::string& peer_name) {
+    return peer_name.substr(0, peer_name.find('_'));
 }
 
 }  // namespace sluice::bridge::test

@@ -59,11 +59,14 @@ class Peer {
     virtual std::string ask(const std::string& command) = 0;
 };
 
-/// The peer of a type, started once per process; nullptr when this machine lacks what it needs (`why` tells).
-Peer* peer_of(const std::string& type, std::string& why);
+/// The peer of a name, started once per process; nullptr when this machine lacks what it needs (`why` tells).
+Peer* peer_of(const std::string& name, std::string& why);
+/// The bridge's `type` that goes to the peer of that name: some types have more than one.
+std::string type_of(const std::string& peer_name);
 
 /// Each kind's own file.
 std::unique_ptr<Peer> start_kafka_peer(std::string& why);
+std::unique_ptr<Peer> start_kafka_node_peer(std::string& why);
 std::unique_ptr<Peer> start_amqp_peer(std::string& why);
 std::unique_ptr<Peer> start_file_peer(std::string& why);
 

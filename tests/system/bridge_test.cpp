@@ -4,14 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-#include <nlohmann/json.hpp>
 #include <set>
-#include <thread>
 
 #include "tests/contract/amqp_peer.hpp"
 #include "tests/contract/peer.hpp"
 #include "tests/support/sluiced_process.hpp"
+#include "tests/system/bridge_watch.hpp"
 #include "tests/system/load_publisher.hpp"
 #include "tests/system/mosquitto.hpp"
 
@@ -20,7 +18,6 @@ namespace {
 
 using nlohmann::json;
 using Milliseconds = std::chrono::milliseconds;
-using Steady = std::chrono::steady_clock;
 
 class Bridge : public ::testing::TestWithParam<std::string> {
   protected:
@@ -34,7 +31,7 @@ class Bridge : public ::testing::TestWithParam<std::string> {
             ASSERT_EQ(peer_->ask("topic " + place_ + " 2"), "ok");
         }
     }
-    static bool is_kafka() { return GetParam() == "kafka"; }
+    static bool is_kafka() { return bridge::test::type_of(GetParam()) == "kafka"; }
 
     std::string config() const { return is_kafka() ? config("{client_id}") : config("{topic}"); }
     /// `name`: the template of the record's key, or the end of the routing key's. `more`: keys of the route.
@@ -60,30 +57,10 @@ connect_timeout = "2s"
 from = "plant/#"
 {}
 )",
-                           folder_.path().string(), GetParam(), peer_->address(), where);
+                           folder_.path().string(), bridge::test::type_of(GetParam()), peer_->address(),
+                           where);
     }
     void start_broker() { ASSERT_TRUE(broker_.start(config())) << broker_.log(); }
-
-    json bridge_status() const {
-        const auto answer = run_command(
-            {"curl", "-s", fmt::format("http://127.0.0.1:{}/api/v1/bridges", broker_.admin_port())});
-        const json parsed = json::parse(answer.out, nullptr, false);
-        return parsed.is_object() ? parsed["bridges"][0] : json::object();
-    }
-    /// Until the bridge is in the state, with nothing left to send.
-    bool wait_for_empty_spool() const {
-        return wait_for([](const json& status) {
-            return status.value("state", "") == "connected" && status.value("spool_messages", 1) == 0;
-        });
-    }
-    bool wait_for(const std::function<bool(const json& status)>& condition) const {
-        const auto deadline = Steady::now() + std::chrono::seconds(60);
-        while (Steady::now() < deadline) {
-            if (condition(bridge_status())) return true;
-            std::this_thread::sleep_for(Milliseconds(50));
-        }
-        return false;
-    }
 
     void expect_key_and_headers() {
         const auto sent = mosquitto_pub({"-h", "127.0.0.1", "-p", std::to_string(broker_.port()), "-V", "5",
@@ -132,7 +109,7 @@ TEST_P(Bridge, nothing_acknowledged_is_missing_upstream_after_outage_and_kill9) 
     ASSERT_GT(publisher.acknowledged().size(), 0U);
 
     start_broker();  // while the upstream is down
-    const json spooled = bridge_status();
+    const json spooled = bridge_status(broker_);
     EXPECT_NE(spooled["state"], "connected");
     EXPECT_GT(spooled["spool_messages"], 0);
     ASSERT_TRUE(publisher.connect(broker_.port()));
@@ -141,7 +118,7 @@ TEST_P(Bridge, nothing_acknowledged_is_missing_upstream_after_outage_and_kill9) 
     publisher.run(Milliseconds(500), 1000);
     EXPECT_TRUE(publisher.finish(MqttClient::patience));
     publisher.disconnect();
-    EXPECT_TRUE(wait_for_empty_spool()) << bridge_status().dump() << broker_.log();
+    EXPECT_TRUE(wait_for_empty_spool(broker_)) << bridge_status(broker_).dump() << broker_.log();
     expect_everything_arrived(publisher);
     EXPECT_TRUE(broker_.stop()) << broker_.log();
 }
@@ -153,11 +130,11 @@ TEST_P(Bridge, what_is_thinned_or_lacks_a_part_stays_away_and_is_counted) {
                                          "pump", "-q", "1", "-t", "plant/a/temp", "-m", payload});
         ASSERT_EQ(sent.exit_code, 0) << sent.err;
     }
-    ASSERT_TRUE(wait_for([](const json& status) {
+    ASSERT_TRUE(wait_for_bridge(broker_, [](const json& status) {
         return status.value("confirmed", 0) + status.value("dropped", 0) + status.value("refused", 0) == 2;
-    })) << bridge_status().dump()
+    })) << bridge_status(broker_).dump()
         << broker_.log();
-    const json status = bridge_status();
+    const json status = bridge_status(broker_);
     EXPECT_EQ(status["thinned"], 2) << status.dump();
     EXPECT_EQ(status["confirmed"], 1) << status.dump();
     EXPECT_EQ(status["dropped"], 1) << status.dump();
@@ -166,7 +143,7 @@ TEST_P(Bridge, what_is_thinned_or_lacks_a_part_stays_away_and_is_counted) {
     EXPECT_TRUE(broker_.stop()) << broker_.log();
 }
 
-INSTANTIATE_TEST_SUITE_P(Upstreams, Bridge, ::testing::Values("kafka", "amqp"),
+INSTANTIATE_TEST_SUITE_P(Upstreams, Bridge, ::testing::Values("kafka", "kafka_real", "amqp"),
                          [](const auto& param) { return param.param; });
 
 }  // namespace

@@ -27,6 +27,7 @@ class LoadPublisher {
     bool finish(std::chrono::milliseconds longest);
     void disconnect() { client_.disconnect(); }
 
+    const std::string& client_id() const { return client_id_; }
     /// Acknowledged: PUBACK, or PUBREC at QoS 2.
     const std::set<std::uint64_t>& acknowledged() const { return acknowledged_; }
     std::uint64_t sent() const { return next_number_ - 1; }

@@ -48,6 +48,9 @@ peers python3-paho-mqtt likewise
 browser chromium MQTT.js over WebSocket, as web pages use it
 peers sqlite3 looks into the store from outside
 peers curl asks the admin API
+peers iproute2 cuts a peer off, in a network namespace
+kafka default-jre-headless runs a real Kafka
+kafka maven fetches it
 lint clang-format the format check
 lint clang-tidy static analysis
 lint shellcheck checks the scripts
@@ -151,31 +154,54 @@ install_packages() {
     trap stop_child EXIT
 }
 
+# What the tests cannot try here, said at once and again in the summary: leave_out "WHAT, because WHY".
+LEFT_OUT=()
+leave_out() {
+    LEFT_OUT+=("$1")
+    say "left out: $1"
+}
+
 # MQTT.js and a browser to run it in: extra, because npm is not everywhere and its registry not always to be reached.
 MQTT_JS=build/npm
 setup_mqtt_js() {
     local from=tests/system/foreign
     if [ "$MQTT_JS/installed" -nt "$from/package-lock.json" ]; then return 0; fi
     if ! command -v npm >/dev/null; then
-        say "left out: MQTT.js as a foreign client, because npm is not here"
+        leave_out "MQTT.js as a foreign client, because npm is not here"
         return 0
     fi
     mkdir -p "$MQTT_JS"
     cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$MQTT_JS/"
     note "setup: MQTT.js from npm"
     if ! (cd "$MQTT_JS" && timeout 120 npm ci) >"$MQTT_JS/npm.log" 2>&1; then
-        say "left out: MQTT.js as a foreign client, because npm could not install it (log: $MQTT_JS/npm.log)"
+        leave_out "MQTT.js as a foreign client, because npm could not install it (log: $MQTT_JS/npm.log)"
         return 0
     fi
     cmd_setup browser
     touch "$MQTT_JS/installed"
 }
 
+# A real Kafka: extra, because Maven Central is not always to be reached. Without it librdkafka's mock carries the rest.
+KAFKA=build/kafka
+setup_kafka() {
+    local answer
+    if ! command -v mvn >/dev/null || ! command -v java >/dev/null; then
+        if [ -n "${SLUICE_NO_INSTALL:-}" ] || ! (cmd_setup kafka); then
+            leave_out "a real Kafka (the mock is used), because Java and Maven are not here"
+            return 0
+        fi
+    fi
+    [ -d "$KAFKA/jars" ] || note "setup: Kafka from Maven Central"
+    if ! answer=$(python3 "$TOOLS/kafka_jars.py" "$KAFKA"); then
+        leave_out "a real Kafka (the mock is used), because ${answer:-its jars could not be fetched}"
+    fi
+}
+
 cmd_setup() {
     local missing name reason purpose
     local -a names=()
     for purpose in "$@"; do
-        [[ $purpose =~ ^(build|test|peers|browser|lint|package)$ ]] || die "setup: no purpose '$purpose' (build, peers, browser, test, lint, package)"
+        [[ $purpose =~ ^(build|test|peers|browser|kafka|lint|package)$ ]] || die "setup: no purpose '$purpose' (build, peers, browser, kafka, test, lint, package)"
     done
     missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0

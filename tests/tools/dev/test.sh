@@ -126,6 +126,7 @@ fast_preset() {
 finish() {
     local name
     for name in "${FAILURES[@]}"; do say "failed: $name"; done
+    for name in "${LEFT_OUT[@]}"; do say "left out: $name"; done
     if ((SKIPPED)); then
         say "$PASSED passed, $FAILED failed, $SKIPPED skipped"
     else
@@ -156,6 +157,7 @@ cmd_test() {
     if ((${#CTEST_ARGUMENTS[@]})); then CTEST_ARGUMENTS+=(--no-tests=ignore); else CTEST_ARGUMENTS=(--no-tests=error); fi
     if [[ " ${legs[*]} " == *" lint "* ]]; then cmd_setup build peers test lint; else cmd_setup build peers test; fi
     setup_mqtt_js
+    setup_kafka
     sanitizer_options
     for leg in "${legs[@]}"; do run_leg "$leg"; done
     finish

@@ -1,0 +1,165 @@
+/// What the kafka connector does with a real Kafka that the mock cannot show: TLS, SASL, topics that are
+/// missing, closed or narrow.
+#include <algorithm>
+
+#include "tests/contract/connector_fixture.hpp"
+#include "tests/contract/kafka_node_peer.hpp"
+
+namespace sluice::bridge::test {
+namespace {
+
+class KafkaNode : public ConnectorFixture {
+  protected:
+    void SetUp() override {
+        if (!use("kafka_real")) GTEST_SKIP() << why_;
+        node_ = static_cast<KafkaNodePeer*>(peer_);
+    }
+    std::string certificate(const std::string& name) const {
+        return node_->doors().certificates + "/" + name;
+    }
+    void through(int port, std::vector<std::string> options) {
+        settings_.bridge("servers", std::vector<std::string>{"localhost:" + std::to_string(port)});
+        settings_.bridge("options", std::move(options));
+    }
+    void through_sasl(const std::string& mechanism, const std::string& user, const std::string& password,
+                      const std::string& ca = "ca.crt") {
+        through(node_->doors().sasl_ssl,
+                {"security.protocol=SASL_SSL", "ssl.ca.location=" + certificate(ca),
+                 "sasl.mechanism=" + mechanism, "sasl.username=" + user, "sasl.password=" + password});
+    }
+    /// It does not come up, and what the operator is told has this in it.
+    void expect_down(const std::string& part) {
+        start_at_place();
+        ASSERT_TRUE(feeder_.wait_down());
+        EXPECT_NE(last_down().find(part), std::string::npos) << last_down();
+        EXPECT_EQ(last_down().find("-secret"), std::string::npos) << last_down();
+        EXPECT_EQ(feeder_.read([&] { return feeder_.ups_; }), 0U);
+    }
+    void expect_one_record() {
+        start_at_place();
+        ASSERT_TRUE(feeder_.wait_up()) << last_down();
+        feeder_.publish_text(0, "plant/a", "x");
+        ASSERT_TRUE(feeder_.wait_confirmed(1)) << last_down();
+        EXPECT_EQ(peer_->receive(place_, 1).size(), 1U);
+    }
+    bool wait_stall(const std::string& part) {
+        return feeder_.wait([&] {
+            return !feeder_.stalls_.empty() && feeder_.stalls_.back().find(part) != std::string::npos;
+        });
+    }
+    /// A second route, to that topic.
+    void add_route(const std::string& topic) {
+        settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
+        settings_.route("topic", topic, 1);
+    }
+    void publish_to_second_route(std::string_view payload) {
+        core::Message::Fields fields;
+        fields.topic = "x/y";
+        fields.payload = as_bytes(payload);
+        fields.client_id = "device";
+        feeder_.publish(1, 1, core::Message::freeze(fields));
+    }
+    /// Lane 1 cannot go on, lane 0 can; after `mend` lane 1 has lost nothing and kept its order.
+    template <class Mend>
+    void expect_stall_until(const std::string& topic, Mend mend) {
+        ASSERT_TRUE(feeder_.wait_up()) << last_down();
+        for (const char* payload : {"1", "2", "3"}) publish_to_second_route(payload);
+        feeder_.publish_text(0, "plant/a", "other");
+        ASSERT_TRUE(feeder_.wait_confirmed(1));
+        ASSERT_TRUE(wait_stall(topic)) << "the stall was not told";
+        mend();
+        ASSERT_TRUE(feeder_.wait_confirmed(4)) << last_down();
+        ASSERT_TRUE(feeder_.wait([&] { return feeder_.stalls_.back().empty(); })) << "the stall did not end";
+        EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
+        const auto all = peer_->receive(topic, 3);
+        ASSERT_EQ(all.size(), 3U);
+        EXPECT_EQ(all[0].payload + all[1].payload + all[2].payload, "123");
+    }
+
+    KafkaNodePeer* node_ = nullptr;
+};
+
+class KafkaNodeSasl : public KafkaNode, public ::testing::WithParamInterface<const char*> {};
+TEST_P(KafkaNodeSasl, a_user_with_the_password_gets_in) {
+    through_sasl(GetParam(), "sluice", "sluice-secret");
+    place_ += std::string("-") + GetParam();
+    expect_one_record();
+}
+TEST_P(KafkaNodeSasl, another_password_is_refused_and_said_to_be) {
+    through_sasl(GetParam(), "sluice", "wrong-secret");
+    place_ += std::string("-wrong-") + GetParam();
+    expect_down("SASL");
+}
+INSTANTIATE_TEST_SUITE_P(mechanisms, KafkaNodeSasl,
+                         ::testing::Values("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+                         [](const auto& parameter) {
+                             std::string name = parameter.param;
+                             std::replace(name.begin(), name.end(), '-', '_');
+                             return name;
+                         });
+
+TEST_F(KafkaNode, a_server_that_another_ca_has_signed_is_not_trusted) {
+    through_sasl("SCRAM-SHA-512", "sluice", "sluice-secret", "wrong-ca.crt");
+    expect_down("certificate verify failed");
+}
+
+TEST_F(KafkaNode, a_client_certificate_gets_in_and_none_does_not) {
+    const std::vector<std::string> trust{"security.protocol=SSL", "ssl.ca.location=" + certificate("ca.crt")};
+    through(node_->doors().ssl, trust);
+    expect_down("SSL");
+    connector_->stop(std::chrono::milliseconds(100));
+    connector_.reset();
+    auto mutual = trust;
+    mutual.push_back("ssl.certificate.location=" + certificate("device-0001.crt"));
+    mutual.push_back("ssl.key.location=" + certificate("device-0001.key"));
+    through(node_->doors().ssl, mutual);
+    place_ += "-mutual";
+    expect_one_record();
+}
+
+TEST_F(KafkaNode, a_missing_topic_stalls_its_lane_only_and_goes_on_when_it_is_made) {
+    peer_->configure_place(settings_, place_);
+    const std::string missing = place_ + "-missing";
+    add_route(missing);
+    start();
+    expect_stall_until(missing, [&] { node_->ask("topic " + missing + " 1"); });
+}
+
+TEST_F(KafkaNode, a_topic_that_may_not_be_written_stalls_its_lane_only_and_goes_on_when_it_may) {
+    through_sasl("SCRAM-SHA-256", "stranger", "stranger-secret");
+    peer_->configure_place(settings_, place_);
+    const std::string closed = place_ + "-closed";
+    node_->ask("topic " + closed + " 1");
+    node_->ask("deny stranger " + closed);
+    add_route(closed);
+    start();
+    expect_stall_until(closed, [&] { node_->ask("allow stranger " + closed); });
+}
+
+TEST_F(KafkaNode, what_is_too_large_for_the_topic_alone_is_refused_out_of_a_full_batch) {
+    peer_->configure_place(settings_, place_);
+    node_->ask("config " + place_ + " max.message.bytes=1500");
+    start();
+    ASSERT_TRUE(feeder_.wait_up()) << last_down();
+    constexpr std::uint64_t count = 60, large_every = 20;
+    for (std::uint64_t tag = 1; tag <= count; ++tag)
+        feeder_.publish_text(0, "plant/a",
+                             tag % large_every == 0 ? std::string(4000, 'x') : std::to_string(tag));
+    ASSERT_TRUE(feeder_.wait_confirmed(count)) << last_down();
+    std::string expected, came;
+    for (std::uint64_t tag = 1; tag <= count; ++tag) {
+        const Confirm confirm = feeder_.read([&] { return feeder_.confirmed_.at({0, tag}); });
+        EXPECT_EQ(confirm.outcome, tag % large_every == 0 ? Outcome::refused : Outcome::delivered) << tag;
+        if (tag % large_every != 0) {
+            expected += std::to_string(tag) + " ";
+        } else {
+            EXPECT_NE(confirm.reason.find(place_), std::string::npos) << confirm.reason;
+        }
+    }
+    for (const auto& received : peer_->receive(place_, count - count / large_every))
+        came += received.payload + " ";
+    EXPECT_EQ(came, expected);
+}
+
+}  // namespace
+}  // namespace sluice::bridge::test

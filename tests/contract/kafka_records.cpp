@@ -1,0 +1,99 @@
+#include "tests/contract/kafka_records.hpp"
+
+#include <array>
+#include <chrono>
+#include <set>
+#include <stdexcept>
+
+namespace sluice::bridge::test {
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+/// The mock makes a topic that is missing by itself, with a number of partitions of its own.
+int partitions_of(rd_kafka_t* consumer, const std::string& place) {
+    rd_kafka_topic_t* topic = rd_kafka_topic_new(consumer, place.c_str(), nullptr);
+    const rd_kafka_metadata_t* metadata = nullptr;
+    rd_kafka_metadata(consumer, 0, topic, &metadata, 20'000);
+    const int count = metadata && metadata->topic_cnt > 0 ? metadata->topics[0].partition_cnt : 0;
+    if (metadata) rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(topic);
+    return count;
+}
+
+Received to_received(const rd_kafka_message_t& message) {
+    Received received;
+    received.has_payload = message.payload != nullptr;
+    if (message.payload) received.payload.assign(static_cast<const char*>(message.payload), message.len);
+    if (message.key) received.key.assign(static_cast<const char*>(message.key), message.key_len);
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const char* name = nullptr;
+        const void* value = nullptr;
+        std::size_t size = 0;
+        for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == 0; ++i)
+            received.headers[name] = std::string(static_cast<const char*>(value), size);
+    }
+    return received;
+}
+
+/// From the beginning; how many partitions there are.
+int assign_all(rd_kafka_t* consumer, const std::string& topic) {
+    const int partitions = partitions_of(consumer, topic);
+    rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(partitions);
+    for (int i = 0; i < partitions; ++i)
+        rd_kafka_topic_partition_list_add(list, topic.c_str(), i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_assign(consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return partitions;
+}
+
+}  // namespace
+
+rd_kafka_t* make_client(rd_kafka_type_t type, const KafkaOptions& options) {
+    std::array<char, 512> text{};
+    rd_kafka_conf_t* conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "log_level", "0", text.data(), text.size());
+    for (const auto& [name, value] : options)
+        if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text.data(), text.size()) !=
+            RD_KAFKA_CONF_OK)
+            throw std::logic_error(text.data());
+    rd_kafka_t* client = rd_kafka_new(type, conf, text.data(), text.size());
+    if (!client) throw std::runtime_error(text.data());
+    return client;
+}
+
+std::vector<KafkaRecord> read_topic(const std::string& servers, const std::string& topic, std::size_t count) {
+    rd_kafka_t* consumer = make_client(RD_KAFKA_CONSUMER, {{"bootstrap.servers", servers},
+                                                           {"group.id", "test"},
+                                                           {"isolation.level", "read_committed"},
+                                                           {"enable.partition.eof", "true"},
+                                                           {"fetch.wait.max.ms", "20"}});
+    rd_kafka_poll_set_consumer(consumer);
+    const auto partitions = static_cast<std::size_t>(assign_all(consumer, topic));
+    std::vector<KafkaRecord> all;
+    std::set<int> at_end;
+    const auto deadline = Steady::now() + std::chrono::seconds(20);
+    while (Steady::now() < deadline && (at_end.size() < partitions || all.size() < count)) {
+        rd_kafka_message_t* message = rd_kafka_consumer_poll(consumer, 50);
+        if (!message) continue;
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            at_end.insert(message->partition);
+        } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            at_end.erase(message->partition);
+            all.push_back({message->partition, message->offset, to_received(*message)});
+        }
+        rd_kafka_message_destroy(message);
+    }
+    rd_kafka_consumer_close(consumer);
+    rd_kafka_destroy(consumer);
+    return all;
+}
+
+std::vector<Received> received_of(std::vector<KafkaRecord> records) {
+    std::vector<Received> all;
+    for (KafkaRecord& record : records) all.push_back(std::move(record.received));
+    return all;
+}
+
+}  // namespace sluice::bridge::test

@@ -1,0 +1,26 @@
+#pragma once
+/// What stands in a Kafka topic, read as a consumer does that wants committed transactions only.
+#include <librdkafka/rdkafka.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/contract/peer.hpp"
+
+namespace sluice::bridge::test {
+
+struct KafkaRecord {
+    int partition = 0;
+    std::int64_t offset = 0;
+    Received received;
+};
+
+/// librdkafka's settings, name and value; throws when one is not taken.
+using KafkaOptions = std::vector<std::pair<std::string, std::string>>;
+rd_kafka_t* make_client(rd_kafka_type_t type, const KafkaOptions& options);
+
+/// All partitions from begin to end, each in its order. Waits up to 20 s for `count` records.
+std::vector<KafkaRecord> read_topic(const std::string& servers, const std::string& topic, std::size_t count);
+std::vector<Received> received_of(std::vector<KafkaRecord> records);
+
+}  // namespace sluice::bridge::test
