@@ -3,20 +3,17 @@
 #include <arpa/inet.h>
 #include <strings.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "admin/bridge_command.hpp"
+#include "admin/json_answers.hpp"
 #include "admin/metrics_text.hpp"
+#include "admin/percent.hpp"
 
 namespace sluice::admin {
 namespace {
 
 using nlohmann::json;
-
-/// What upstreams tell us may be any bytes: what is not UTF-8 is replaced, never thrown.
-std::string dump(const json& value) {
-    return value.dump(2, ' ', false, json::error_handler_t::replace) + '\n';
-}
 
 json health_json(const shard::Health& health) {
     return {{"status", !health.live            ? "dead"
@@ -30,42 +27,27 @@ json health_json(const shard::Health& health) {
 
 Answer answer_healthz(const shard::StatsSource& stats) {
     const auto health = stats.health();
-    return {health.live && health.alarms.empty() ? 200U : 503U, "application/json",
-            dump(health_json(health))};
+    return make_json(health_json(health), health.live && health.alarms.empty() ? 200U : 503U);
 }
 Answer answer_readyz(const shard::StatsSource& stats) {
     const auto health = stats.health();
-    return {health.live && health.ready ? 200U : 503U, "application/json", dump(health_json(health))};
+    return make_json(health_json(health), health.live && health.ready ? 200U : 503U);
 }
 Answer answer_health(const shard::StatsSource& stats) {
-    return {200, "application/json", dump(health_json(stats.health()))};
+    return make_json(health_json(stats.health()));
 }
 
 Answer answer_bridges(const shard::StatsSource& stats) {
     json list = json::array();
-    for (const auto& bridge : stats.bridges()) {
-        list.push_back({{"name", bridge.name},
-                        {"type", bridge.type},
-                        {"state", shard::name_of(bridge.state)},
-                        {"reason", bridge.reason},
-                        {"in_messages", bridge.in_messages},
-                        {"confirmed", bridge.confirmed},
-                        {"refused", bridge.refused},
-                        {"redelivered", bridge.redelivered},
-                        {"dropped", bridge.dropped},
-                        {"thinned", bridge.thinned},
-                        {"spool_messages", bridge.spool_messages},
-                        {"spool_bytes", bridge.spool_bytes},
-                        {"oldest_age_s", bridge.oldest_age_s}});
-    }
-    return {200, "application/json", dump({{"bridges", std::move(list)}})};
+    for (const auto& bridge : stats.bridges()) list.push_back(bridge_json(bridge));
+    return make_json({{"bridges", std::move(list)}});
 }
 
-json number(double value) {
-    constexpr double exact_max = 9007199254740992.0;  // 2^53: beyond it a double is not every integer
-    if (!std::isfinite(value)) return nullptr;
-    if (std::floor(value) == value && std::fabs(value) <= exact_max) return static_cast<std::int64_t>(value);
-    return value;
+Answer answer_bridge(const shard::StatsSource& stats, std::string_view name) {
+    const auto decoded = decode_percent(name);
+    for (const auto& bridge : stats.bridges())
+        if (bridge.name == decoded) return make_json(bridge_json(bridge));
+    return make_json({{"error", "there is no bridge of this name"}, {"failure", "not_found"}}, 404);
 }
 
 Answer answer_metrics_json(const shard::StatsSource& stats) {
@@ -77,9 +59,9 @@ Answer answer_metrics_json(const shard::StatsSource& stats) {
                         {"kind", sample.kind == shard::MetricKind::counter ? "counter" : "gauge"},
                         {"help", sample.help},
                         {"labels", std::move(labels)},
-                        {"value", number(sample.value)}});
+                        {"value", number_json(sample.value)}});
     }
-    return {200, "application/json", dump({{"metrics", std::move(list)}})};
+    return make_json({{"metrics", std::move(list)}});
 }
 
 Answer answer_metrics(const shard::StatsSource& stats) {
@@ -95,6 +77,8 @@ constexpr Page pages[] = {
     {"/readyz", answer_readyz},        {"/api/v1/bridges", answer_bridges},
     {"/api/v1/health", answer_health}, {"/api/v1/metrics", answer_metrics_json},
 };
+
+constexpr std::string_view bridge_prefix = "/api/v1/bridges/";
 
 /// "[::1]:9883", "127.0.0.1:9883" and "localhost" without the port and the brackets; empty when malformed.
 std::string without_port(std::string_view host) {
@@ -112,22 +96,28 @@ std::string without_port(std::string_view host) {
 
 Answer answer_request(std::string_view method, std::string_view target, const shard::StatsSource& stats) {
     const std::string_view path = target.substr(0, target.find('?'));
+    const bool reads = method == "GET" || method == "HEAD";
     for (const Page& page : pages) {
-        if (page.path != path) continue;
-        if (method == "GET" || method == "HEAD") return page.answer(stats);
-        Answer answer = make_error(405, "only GET and HEAD are answered here");
-        answer.only_get = true;
-        return answer;
+        if (page.path == path) return reads ? page.answer(stats) : make_not_allowed("GET, HEAD");
     }
-    Answer answer = make_error(404, "there is nothing at this path");
+    if (path.starts_with(bridge_prefix) && path.find('/', bridge_prefix.size()) == std::string_view::npos)
+        return reads ? answer_bridge(stats, path.substr(bridge_prefix.size()))
+                     : make_not_allowed("GET, HEAD");
     json known = json::array();
     for (const Page& page : pages) known.push_back(page.path);
-    answer.body = dump({{"error", "there is nothing at this path"}, {"paths", std::move(known)}});
-    return answer;
+    known.push_back("/api/v1/bridges/NAME");
+    for (const std::string_view command_path : command_paths()) known.push_back(command_path);
+    return make_json({{"error", "there is nothing at this path"}, {"paths", std::move(known)}}, 404);
 }
 
 Answer make_error(unsigned status, std::string_view what) {
-    return {status, "application/json", dump({{"error", what}})};
+    return make_json({{"error", what}}, status);
+}
+
+Answer make_not_allowed(std::string_view allow) {
+    Answer answer = make_error(405, "expected another method: " + std::string(allow));
+    answer.allow = allow;
+    return answer;
 }
 
 bool is_local_host(std::string_view host) {
@@ -137,6 +127,20 @@ bool is_local_host(std::string_view host) {
     in_addr v4{};
     if (::inet_pton(AF_INET, name.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
     return ::strcasecmp(name.c_str(), "localhost") == 0;
+}
+
+bool is_own_origin(std::string_view origin, std::string_view host) {
+    for (const std::string_view scheme : {"http://", "https://"}) {
+        if (!origin.starts_with(scheme)) continue;
+        const std::string_view authority = origin.substr(scheme.size());
+        if (::strcasecmp(std::string(authority).c_str(), std::string(host).c_str()) != 0) return false;
+        const std::string name = without_port(host);
+        in6_addr address{};  // large enough for both
+        return ::inet_pton(AF_INET6, name.c_str(), &address) == 1 ||
+               ::inet_pton(AF_INET, name.c_str(), &address) == 1 ||
+               ::strcasecmp(name.c_str(), "localhost") == 0;
+    }
+    return false;
 }
 
 }  // namespace sluice::admin

@@ -5,7 +5,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
@@ -20,7 +19,7 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 
-constexpr std::size_t body_bytes_max = 64 << 20;
+constexpr std::size_t body_bytes_max = 1 << 30;  // a dead letter of the largest packet, as base64 and text
 
 struct Authority {
     std::string host;  ///< without brackets
@@ -54,10 +53,11 @@ Result<Authority, std::string> parse_url(std::string_view url) {
 struct Exchange {
     asio::io_context io{1};
     beast::tcp_stream stream{io};
-    http::request<http::empty_body> request;
+    http::request<http::string_body> request;
     beast::flat_buffer buffer;
     http::response_parser<http::string_body> parser;
     error_code error;
+    bool written = false;  ///< the request: the peer may have acted on it
 
     void run(const tcp::resolver::results_type& endpoints, std::chrono::milliseconds timeout) {
         parser.body_limit(body_bytes_max);
@@ -68,17 +68,22 @@ struct Exchange {
     }
     void on_connect(error_code failed) {
         if ((error = failed)) return;
-        http::async_write(stream, request, [this](error_code written, std::size_t) {
-            if ((error = written)) return;
+        http::async_write(stream, request, [this](error_code ended, std::size_t) {
+            if ((error = ended)) return;
+            written = true;
             http::async_read(stream, buffer, parser, [this](error_code read, std::size_t) { error = read; });
         });
     }
 };
 
-}  // namespace
+std::string describe(error_code error) {
+    if (error == beast::error::timeout) return "no answer in time";
+    if (error == http::error::end_of_stream) return "closed without an answer";
+    return error.message();
+}
 
-Result<HttpReply, std::string> http_get(const std::string& url, const std::string& path,
-                                        std::chrono::milliseconds timeout) {
+Result<HttpReply, std::string> ask(const std::string& url, http::request<http::string_body> request,
+                                   std::chrono::milliseconds timeout) {
     const auto authority = parse_url(url);
     if (!authority) return Err{authority.error()};
     Exchange exchange;
@@ -86,19 +91,36 @@ Result<HttpReply, std::string> http_get(const std::string& url, const std::strin
     tcp::resolver resolver(exchange.io);
     const auto endpoints = resolver.resolve(authority->host, authority->port, failed);
     if (failed) return Err{failed.message()};
-    exchange.request = {http::verb::get, path, 11};
+    exchange.request = std::move(request);
     exchange.request.set(http::field::host, authority->text);
     exchange.request.keep_alive(false);
     exchange.run(endpoints, timeout);
-    if (exchange.error == beast::error::timeout) return Err{std::string("no answer in time")};
-    if (exchange.error == http::error::end_of_stream) return Err{std::string("closed without an answer")};
-    if (exchange.error) return Err{exchange.error.message()};
+    if (exchange.error) {
+        const bool unknown = exchange.written && exchange.request.method() == http::verb::post;
+        return Err{describe(exchange.error) + (unknown ? "; whether it was done is not known" : "")};
+    }
     const auto& response = exchange.parser.get();
     HttpReply reply;
     reply.status = response.result_int();
     reply.content_type = std::string(response[http::field::content_type]);
     reply.body = response.body();
     return reply;
+}
+
+}  // namespace
+
+Result<HttpReply, std::string> http_get(const std::string& url, const std::string& path,
+                                        std::chrono::milliseconds timeout) {
+    return ask(url, {http::verb::get, path, 11}, timeout);
+}
+
+Result<HttpReply, std::string> http_post(const std::string& url, const std::string& path,
+                                         const std::string& body, std::chrono::milliseconds timeout) {
+    http::request<http::string_body> request{http::verb::post, path, 11, body};
+    request.set("X-Sluice-Request", "1");
+    if (!body.empty()) request.set(http::field::content_type, "application/json");
+    request.prepare_payload();
+    return ask(url, std::move(request), timeout);
 }
 
 }  // namespace sluice::admin

@@ -1,5 +1,5 @@
 #pragma once
-/// One question to the HTTP port of a broker: what `sluicectl` is made of.
+/// One question, or command, to the HTTP port of a broker: what `sluicectl` is made of.
 #include <chrono>
 #include <string>
 
@@ -17,5 +17,10 @@ struct HttpReply {
 /// error is the reason only, without the address: "Connection refused".
 Result<HttpReply, std::string> http_get(const std::string& url, const std::string& path,
                                         std::chrono::milliseconds timeout = std::chrono::seconds(10));
+/// POST of a JSON `body`, perhaps empty, marked with `X-Sluice-Request: 1`. When no answer comes it is not
+/// known whether the command was carried out.
+Result<HttpReply, std::string> http_post(const std::string& url, const std::string& path,
+                                         const std::string& body,
+                                         std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
 }  // namespace sluice::admin

@@ -1,10 +1,8 @@
 // Asio before all else needs <utility> with Boost 1.74 and GCC 12. This is the one file that compiles Beast.
 #include <utility>
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -14,6 +12,8 @@
 #include <thread>
 
 #include "admin/answers.hpp"
+#include "admin/bridge_command.hpp"
+#include "admin/command_thread.hpp"
 #include "admin/http_server.hpp"
 #include "base/log.hpp"
 
@@ -41,8 +41,9 @@ std::string_view to_view(beast::string_view text) {
 struct HttpServer::Impl {
     class Connection;
 
-    Impl(const shard::StatsSource& source, AdminSettings given, ServerLimits bounds)
-        : stats(source), settings(std::move(given)), limits(bounds) {}
+    Impl(const shard::StatsSource& source, shard::BridgeControl* bridges, AdminSettings given,
+         ServerLimits bounds)
+        : stats(source), control(bridges), settings(std::move(given)), limits(bounds) {}
 
     std::optional<std::string> listen();
     void accept();
@@ -50,6 +51,7 @@ struct HttpServer::Impl {
     void on_connection_end();
 
     const shard::StatsSource& stats;
+    shard::BridgeControl* const control;  ///< may be null
     const AdminSettings settings;
     const ServerLimits limits;
     bool only_local = false;  ///< bound to loopback: the Host header must say so too
@@ -62,6 +64,7 @@ struct HttpServer::Impl {
     tcp::acceptor acceptor{io};
     asio::steady_timer retry{io};
     std::thread thread;
+    CommandThread commands{limits.commands_waiting_max, limits.command_wait_max};
 };
 
 /// One peer. Lives as long as one of its operations waits.
@@ -98,8 +101,42 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
         const bool is_head = request.method() == http::verb::head;
         const bool keep = request.keep_alive();
         if (const auto wrong = check_host(request)) return write(*wrong, is_head, false);
+        if (auto command = read_command(view_of(request))) {
+            if (!command->ok()) return write(command->error(), is_head, keep);
+            return run(**command, is_head, keep);
+        }
         write(answer_request(to_view(request.method_string()), to_view(request.target()), server_.stats),
               is_head, keep);
+    }
+
+    template <class Request>
+    static CommandRequest view_of(const Request& request) {
+        CommandRequest view{.method = to_view(request.method_string()),
+                            .target = to_view(request.target()),
+                            .body = request.body(),
+                            .mark = to_view(request["X-Sluice-Request"]),
+                            .host = to_view(request[http::field::host])};
+        const auto origins = request.count(http::field::origin);
+        if (origins > 0) view.origin = origins == 1 ? to_view(request[http::field::origin]) : "";
+        return view;
+    }
+
+    /// Nothing is read from the peer until it has its answer.
+    void run(const BridgeCommand& command, bool is_head, bool keep_alive) {
+        if (!server_.control) return write(make_error(501, "no bridges are commanded here"), is_head, false);
+        const bool posted = server_.commands.post(
+            [self = shared_from_this(), command, is_head, keep_alive](bool in_time) mutable {
+                Impl& server = self->server_;
+                Answer answer = in_time ? run_command(command, *server.control) : make_busy();
+                // The connection may end on the port's thread only.
+                asio::post(server.io, [self = std::move(self), answer = std::move(answer), is_head,
+                                       keep_alive] { self->write(answer, is_head, keep_alive); });
+            });
+        if (!posted) write(make_busy(), is_head, keep_alive);
+    }
+
+    static Answer make_busy() {
+        return make_error(503, "other commands take too long: nothing was done, try again");
     }
 
     template <class Request>
@@ -122,7 +159,8 @@ class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connect
                       beast::string_view(answer.content_type.data(), answer.content_type.size()));
         response_.set(http::field::cache_control, "no-store");
         response_.set("X-Content-Type-Options", "nosniff");
-        if (answer.only_get) response_.set(http::field::allow, "GET, HEAD");
+        if (!answer.allow.empty())
+            response_.set(http::field::allow, beast::string_view(answer.allow.data(), answer.allow.size()));
         response_.keep_alive(keep_alive);
         response_.content_length(answer.body.size());
         if (!is_head) response_.body() = answer.body;
@@ -196,8 +234,9 @@ void HttpServer::Impl::on_connection_end() {
     if (!stopping && !accepting && connections < limits.connections_max) accept();
 }
 
-HttpServer::HttpServer(const shard::StatsSource& stats, AdminSettings settings, ServerLimits limits)
-    : impl_(std::make_unique<Impl>(stats, std::move(settings), limits)) {}
+HttpServer::HttpServer(const shard::StatsSource& stats, shard::BridgeControl* control, AdminSettings settings,
+                       ServerLimits limits)
+    : impl_(std::make_unique<Impl>(stats, control, std::move(settings), limits)) {}
 
 HttpServer::~HttpServer() {
     stop();
@@ -208,13 +247,8 @@ Result<std::uint16_t, std::string> HttpServer::start() {
     if (auto why = impl_->listen()) return Err{std::move(*why)};
     const std::uint16_t port = impl_->acceptor.local_endpoint().port();
     impl_->accept();
-    // Signals are for the main thread.
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    impl_->thread = std::thread([impl = impl_.get()] { impl->io.run(); });
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    ::pthread_setname_np(impl_->thread.native_handle(), "sluice-admin");
+    if (impl_->control) impl_->commands.start();
+    impl_->thread = start_quiet_thread("sluice-admin", [impl = impl_.get()] { impl->io.run(); });
     return port;
 }
 
@@ -223,6 +257,7 @@ void HttpServer::stop() {
     impl_->io.stop();
     impl_->thread.join();
     impl_->stopping = true;
+    impl_->commands.stop();  // what waited there ends its connections here
     impl_.reset();
 }
 

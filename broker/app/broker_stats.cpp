@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "app/bridge_alarms.hpp"
 #include "base/memory_gauge.hpp"
 
 namespace sluice::app {
@@ -259,11 +260,7 @@ shard::Health BrokerStats::health() const {
     }
     for (const std::string& line : damage_) health.alarms.push_back("store: " + line);
     for (const shard::BridgeStatus& b : bridges()) {
-        if (b.state == shard::BridgeState::stalled) {
-            health.alarms.push_back(
-                fmt::format("bridge '{}': connected, but nothing is confirmed while {} messages wait", b.name,
-                            b.spool_messages));
-        }
+        if (auto alarm = bridge_alarm(b)) health.alarms.push_back(*std::move(alarm));
     }
     return health;
 }

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "admin/http_client.hpp"
+#include "app/ctl_bridge.hpp"
+#include "app/ctl_broker.hpp"
 #include "app/ctl_passwd.hpp"
 #include "app/ctl_store.hpp"
 #include "app/logging.hpp"
@@ -17,70 +20,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int exit_alarm = 1;
-constexpr int exit_usage_ctl = 2;
-constexpr int exit_no_broker = 3;
+constexpr int exit_alarm = exit_not_done;
 constexpr std::string_view store_prefix = "sluice_store_";
-
-/// What ends a command early: a line for the operator.
-struct Failure {
-    std::string line;
-};
-template <class T>
-using Answered = Result<T, Failure>;
-
-struct Command {
-    std::string url = "http://127.0.0.1:9883";
-    bool as_json = false;
-    std::ostream& out;
-};
-
-Answered<std::string> fetch(const Command& command, const std::string& path) {
-    const auto reply = admin::http_get(command.url, path);
-    if (!reply) {
-        return Err{
-            Failure{fmt::format("no broker answers at {}: {} (is sluiced running, and is there an [admin] "
-                                "table in its settings?)",
-                                printable_line(command.url), printable_line(reply.error()))}};
-    }
-    if (reply->status == 200) return reply->body;
-    return Err{Failure{fmt::format("{}{} answers {}: is it the admin port of a sluiced?",
-                                   printable_line(command.url), path, reply->status)}};
-}
-
-Answered<json> fetch_json(const Command& command, const std::string& path) {
-    const auto body = fetch(command, path);
-    if (!body) return Err{body.error()};
-    json parsed = json::parse(*body, nullptr, false);
-    if (parsed.is_object()) return parsed;
-    return Err{Failure{fmt::format("{}{} does not answer with JSON: is it the admin port of a sluiced?",
-                                   printable_line(command.url), path)}};
-}
-
-/// Values of another broker version may be missing or of another type: shown as nothing rather than refused.
-std::string text_of(const json& object, const char* key) {
-    const auto it = object.find(key);
-    return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-double number_of(const json& object, const char* key) {
-    const auto it = object.find(key);
-    return it != object.end() && it->is_number() ? it->get<double>() : 0;
-}
-bool truth_of(const json& object, const char* key) {
-    const auto it = object.find(key);
-    return it != object.end() && it->is_boolean() && it->get<bool>();
-}
-json list_of(const json& object, const char* key) {
-    const auto it = object.find(key);
-    return it != object.end() && it->is_array() ? *it : json::array();
-}
-std::string count_of(const json& object, const char* key) {
-    return fmt::format("{:.0f}", number_of(object, key));
-}
-
-void print(const Command& command, const json& value) {
-    command.out << value.dump(2, ' ', false, json::error_handler_t::replace) << '\n';
-}
 
 void print_health(const Command& command, const json& health) {
     command.out << fmt::format("sluiced {}: {}, {}\n", printable_line(text_of(health, "version")),
@@ -96,29 +37,6 @@ void print_health(const Command& command, const json& health) {
 
 int health_code(const json& health) {
     return truth_of(health, "live") && list_of(health, "alarms").empty() ? 0 : exit_alarm;
-}
-
-std::string bridges_table(const json& bridges) {
-    using Align = Table::Align;
-    if (bridges.empty()) return "no bridges\n";
-    Table table({{"BRIDGE"},
-                 {"TYPE"},
-                 {"STATE"},
-                 {"WAITING", Align::right},
-                 {"SIZE", Align::right},
-                 {"OLDEST", Align::right},
-                 {"CONFIRMED", Align::right},
-                 {"REFUSED", Align::right},
-                 {"DROPPED", Align::right},
-                 {"REASON"}});
-    for (const json& bridge : bridges) {
-        if (!bridge.is_object()) continue;
-        table.add({text_of(bridge, "name"), text_of(bridge, "type"), text_of(bridge, "state"),
-                   count_of(bridge, "spool_messages"), human_bytes(number_of(bridge, "spool_bytes")),
-                   human_age(number_of(bridge, "oldest_age_s")), count_of(bridge, "confirmed"),
-                   count_of(bridge, "refused"), count_of(bridge, "dropped"), text_of(bridge, "reason")});
-    }
-    return table.render();
 }
 
 /// Every gauge that the broker has, summed over its labels; the bridges have a table of their own.
@@ -149,17 +67,6 @@ Answered<int> show_health(const Command& command) {
         print_health(command, *health);
     }
     return health_code(*health);
-}
-
-Answered<int> show_bridges(const Command& command) {
-    const auto bridges = fetch_json(command, "/api/v1/bridges");
-    if (!bridges) return Err{bridges.error()};
-    if (command.as_json) {
-        print(command, *bridges);
-    } else {
-        command.out << bridges_table(list_of(*bridges, "bridges"));
-    }
-    return 0;
 }
 
 Answered<int> show_metrics(const Command& command) {
@@ -251,6 +158,78 @@ void add_store(CLI::App& cli, StoreOptions& options, const std::function<void()>
         ->required();
 }
 
+using Task = std::function<Answered<int>(const Command&)>;
+using BridgeTask = Answered<int> (*)(const Command&, const BridgeOptions&);
+
+/// CLI11 itself takes "-1", and what is too large, for the largest number.
+std::string check_id(const std::string& text) {
+    std::uint64_t id = 0;
+    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (wrong == std::errc() && end == text.data() + text.size()) return {};
+    return "expected the id of a dead letter, a number";
+}
+
+CLI::App* add_named(CLI::App* group, const char* verb, const char* help, BridgeOptions& options, Task& task,
+                    BridgeTask chosen) {
+    auto* command = group->add_subcommand(verb, help)->callback([&options, &task, chosen] {
+        task = [&options, chosen](const Command& asked) { return chosen(asked, options); };
+    });
+    command->add_option("NAME", options.name, "The name of the bridge")->required();
+    return command;
+}
+
+void add_bridge(CLI::App& cli, BridgeOptions& options, Task& task) {
+    auto* bridge = cli.add_subcommand("bridge", "Bridges to upstreams")->require_subcommand(1);
+    bridge->fallthrough();
+    const auto add = [&](const char* verb, const char* help, BridgeTask chosen) {
+        return add_named(bridge, verb, help, options, task, chosen);
+    };
+    bridge->add_subcommand("list", "Their state, backlog and counts")->callback([&task] {
+        task = list_bridges;
+    });
+    add("show", "All about one, with a forecast", show_bridge);
+    add("pause", "Sends nothing more up, and takes nothing down; what comes waits in the spool",
+        pause_bridge);
+    add("resume", "Goes on", resume_bridge);
+    bridge->add_subcommand("leftovers", "The backlogs of bridges and routes that the settings have no more")
+        ->callback([&task] { task = list_leftovers; });
+    auto* what = add("forget", "Gives up such a backlog for good", forget_leftover)->add_option_group("what");
+    what->add_option("--route", options.route, "Of this route")->check([](const std::string& route) {
+        return route.empty() ? std::string("expected the name of a route") : std::string();
+    });
+    what->add_flag("--all", options.all, "Of the whole bridge");
+    what->require_option(1);
+}
+
+void add_dead(CLI::App& cli, BridgeOptions& options, Task& task) {
+    auto* dead =
+        cli.add_subcommand("dead", "Messages that an upstream has refused for good")->require_subcommand(1);
+    dead->fallthrough();
+    const auto add = [&](const char* verb, const char* help, BridgeTask chosen) {
+        return add_named(dead, verb, help, options, task, chosen);
+    };
+    auto* list = add("list", "In the order of their ids", list_dead);
+    list->add_option("--after", options.after, "Those behind this id")
+        ->check(check_id)
+        ->capture_default_str();
+    list->add_option("--count", options.count, "At most as many")
+        ->check(CLI::Range(1U, BridgeOptions::count_max))
+        ->capture_default_str();
+    auto* show = add("show", "One of them, with its payload", show_dead);
+    show->add_option("ID", options.id, "Its id")->required()->check(check_id);
+    show->add_flag("--raw", options.raw, "Write nothing but the payload, as it is");
+    const auto add_ids = [&](CLI::App* command) {
+        auto* what = command->add_option_group("which");
+        what->add_option("ID", options.ids, "Their ids")
+            ->check(check_id)
+            ->expected(1, BridgeOptions::ids_max);
+        what->add_flag("--all", options.all, "All of the bridge");
+        what->require_option(1);
+    };
+    add_ids(add("retry", "Puts them back into the spool, behind what waits there", retry_dead));
+    add_ids(add("drop", "Gives them up for good", drop_dead));
+}
+
 void add_passwd(CLI::App& cli, PasswdOptions& options) {
     auto* passwd = cli.add_subcommand("passwd", "Sets or removes a user in the broker's password file");
     passwd->add_option("FILE", options.file, "The file that auth.password_file names; made when missing")
@@ -272,8 +251,9 @@ void add_passwd(CLI::App& cli, PasswdOptions& options) {
 
 int answer_ctl(int argc, const char* const* argv, std::istream& in, std::ostream& out, std::ostream& err) {
     Command command{.out = out};
-    Answered<int> (*task)(const Command&) = nullptr;
+    Task task;
 
+    BridgeOptions bridge;
     PasswdOptions passwd;
     StoreOptions store;
 
@@ -290,9 +270,8 @@ int answer_ctl(int argc, const char* const* argv, std::istream& in, std::ostream
     cli.add_subcommand("health", "Whether all is well; exit code 1 when not")->callback([&] {
         task = show_health;
     });
-    auto* bridge = cli.add_subcommand("bridge", "Bridges to upstreams")->require_subcommand(1);
-    bridge->fallthrough();
-    bridge->add_subcommand("list", "Their state, backlog and counts")->callback([&] { task = show_bridges; });
+    add_bridge(cli, bridge, task);
+    add_dead(cli, bridge, task);
     cli.add_subcommand("metrics", "All metrics, as Prometheus reads them")->callback([&] {
         task = show_metrics;
     });
@@ -312,11 +291,11 @@ int answer_ctl(int argc, const char* const* argv, std::istream& in, std::ostream
     }
     store.as_json = command.as_json;
     if (store.task != StoreOptions::Task::none) return maintain_store(store, out, err);
-    if (task == nullptr) return change_password(passwd, in, out, err);
+    if (!task) return change_password(passwd, in, out, err);
     const auto answered = task(command);
     if (answered) return *answered;
     err << "sluicectl: " << answered.error().line << '\n';
-    return exit_no_broker;
+    return answered.error().exit_code;
 }
 
 }  // namespace sluice::app

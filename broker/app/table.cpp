@@ -6,16 +6,13 @@
 #include "base/check.hpp"
 
 namespace sluice::app {
-namespace {
 
-/// Characters, not bytes: the continuation bytes of UTF-8 take no place.
+/// The continuation bytes of UTF-8 take no place.
 std::size_t width_of(const std::string& text) {
     std::size_t width = 0;
     for (const char c : text) width += (static_cast<unsigned char>(c) & 0xc0) == 0x80 ? 0 : 1;
     return width;
 }
-
-}  // namespace
 
 void Table::add(std::vector<std::string> cells) {
     CHECK(cells.size() == columns_.size());

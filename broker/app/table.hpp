@@ -24,6 +24,9 @@ class Table {
     std::vector<std::vector<std::string>> rows_;
 };
 
+/// Characters, not bytes, of UTF-8.
+std::size_t width_of(const std::string& text);
+
 /// 1234567 as "1.2 MB"-like text in binary units: "1.2 MiB".
 std::string human_bytes(double bytes);
 /// Seconds as "45 s", "12 min", "3.5 h", "7.0 d".

@@ -145,7 +145,7 @@ Result<void, std::string> Wiring::open_doors() {
 
 Result<void, std::string> Wiring::start_admin() {
     if (!config_.admin) return {};
-    admin_ = std::make_unique<admin::HttpServer>(*stats_, *config_.admin);
+    admin_ = std::make_unique<admin::HttpServer>(*stats_, bridges_.get(), *config_.admin);
     auto started = admin_->start();
     if (!started) return Err{started.error()};
     log::info(fmt::format("admin: http on {}:{}", config_.admin->address, *started));

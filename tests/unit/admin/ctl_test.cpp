@@ -8,6 +8,7 @@
 
 #include "admin/http_server.hpp"
 #include "app/table.hpp"
+#include "fake_control.hpp"
 #include "fake_stats.hpp"
 
 namespace sluice::app {
@@ -36,7 +37,8 @@ class Ctl : public testing::Test {
     }
 
     admin::FakeStats stats_;
-    admin::HttpServer server_{stats_, admin::AdminSettings{"127.0.0.1", 0}};
+    admin::FakeControl control_;
+    admin::HttpServer server_{stats_, &control_, admin::AdminSettings{"127.0.0.1", 0}};
     std::string url_;
     std::istringstream in_;
     std::ostringstream out_, err_;
@@ -50,19 +52,6 @@ TEST_F(Ctl, ShowsHealth) {
     EXPECT_THAT(out_.str(), HasSubstr(": live, NOT READY\nALARM  store: disk full\nALARM  a\\x0ab\n"));
     EXPECT_EQ(ask({"health", "--json"}), 1);
     EXPECT_EQ(json::parse(out_.str())["alarms"].size(), 2U);
-}
-
-TEST_F(Ctl, ListsBridges) {
-    EXPECT_EQ(ask({"bridge", "list"}), 0);
-    EXPECT_EQ(out_.str(),
-              "BRIDGE  TYPE   STATE    WAITING     SIZE  OLDEST  CONFIRMED  REFUSED  DROPPED  REASON\n"
-              "plant   kafka  stalled        6  3.0 MiB   2.0 h          4        1        3  no "
-              "acknowledgement\\x0afor 30 s\n");
-    EXPECT_EQ(ask({"bridge", "list", "--json"}), 0);
-    EXPECT_EQ(json::parse(out_.str())["bridges"][0]["name"], "plant");
-    stats_.set_bridges({});
-    EXPECT_EQ(ask({"bridge", "list"}), 0);
-    EXPECT_EQ(out_.str(), "no bridges\n");
 }
 
 TEST_F(Ctl, ShowsMetrics) {
@@ -99,7 +88,6 @@ TEST_F(Ctl, SaysThatNoBrokerAnswers) {
 TEST_F(Ctl, RefusesWhatItDoesNotKnow) {
     EXPECT_EQ(run({}), 2);
     EXPECT_EQ(run({"stauts"}), 2);
-    EXPECT_EQ(run({"bridge"}), 2);
     EXPECT_EQ(run({"health", "--jsn"}), 2);
     EXPECT_THAT(err_.str(), HasSubstr("Try: sluicectl --help"));
     EXPECT_EQ(run({"--help"}), 0);

@@ -28,6 +28,14 @@ class FakeStats : public shard::StatsSource {
         plant.spool_messages = 6;
         plant.spool_bytes = 3 << 20;
         plant.oldest_age_s = 7300.5;
+        plant.dropped_full = 2;
+        plant.dropped_expired = 1;
+        plant.retried = 8;
+        plant.replaced = 9;
+        plant.dead = 5;
+        plant.dead_dropped = 7;
+        plant.arrival_rate = 2.5;
+        plant.full_in_s = 3 * 3600;
         bridges_ = {plant};
         health_.ready = true;
     }

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "admin/http_client.hpp"
+#include "fake_control.hpp"
 #include "fake_stats.hpp"
 
 namespace sluice::admin {
@@ -59,10 +60,14 @@ class Peer {
     bool connected_ = false;
 };
 
+constexpr std::string_view pause_request =
+    "POST /api/v1/bridges/plant/pause HTTP/1.1\r\nHost: localhost\r\nX-Sluice-Request: 1\r\nContent-Length: "
+    "0\r\n\r\n";
+
 class HttpServerTest : public testing::Test {
   protected:
     void start(ServerLimits limits = {}) {
-        server_.emplace(stats_, AdminSettings{"127.0.0.1", 0}, limits);
+        server_.emplace(stats_, &control_, AdminSettings{"127.0.0.1", 0}, limits);
         const auto port = server_->start();
         ASSERT_TRUE(port.ok()) << port.error();
         port_ = *port;
@@ -71,6 +76,7 @@ class HttpServerTest : public testing::Test {
     std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
     FakeStats stats_;
+    FakeControl control_;
     std::optional<HttpServer> server_;
     std::uint16_t port_ = 0;
 };
@@ -165,12 +171,12 @@ TEST_F(HttpServerTest, ServesOnlySoManyAtATimeAndThenTheNext) {
 
 TEST_F(HttpServerTest, SaysThatThePortIsTaken) {
     start();
-    HttpServer second(stats_, AdminSettings{"127.0.0.1", port_});
+    HttpServer second(stats_, nullptr, AdminSettings{"127.0.0.1", port_});
     const auto port = second.start();
     ASSERT_FALSE(port.ok());
     EXPECT_EQ(port.error(),
               "admin: cannot listen on 127.0.0.1:" + std::to_string(port_) + ": Address already in use");
-    HttpServer nowhere(stats_, AdminSettings{"plant", 0});
+    HttpServer nowhere(stats_, nullptr, AdminSettings{"plant", 0});
     EXPECT_EQ(nowhere.start().error(), "admin: \"plant\" is not an IP address");
 }
 
@@ -184,6 +190,146 @@ TEST_F(HttpServerTest, StopsWithPeersConnected) {
     EXPECT_EQ(half.read_all(), "");
     EXPECT_FALSE(Peer(port_).connected());
     server_->stop();
+}
+
+TEST_F(HttpServerTest, TakesCommands) {
+    start();
+    const auto paused = http_post(url(), "/api/v1/bridges/plant/pause", "");
+    ASSERT_TRUE(paused.ok()) << paused.error();
+    EXPECT_EQ(paused->status, 200U) << paused->body;
+    const auto dropped = http_post(url(), "/api/v1/bridges/plant/dead/drop", R"({"ids": ["7"]})");
+    EXPECT_EQ(dropped->status, 200U) << dropped->body;
+    EXPECT_EQ(http_get(url(), "/api/v1/spools")->status, 200U);
+    EXPECT_THAT(control_.told(), testing::ElementsAre("pause plant", "drop plant [7]", "leftovers"));
+}
+
+TEST_F(HttpServerTest, TakesAsManyIdsAsACommandMayHave) {
+    start();
+    std::string ids;
+    for (int i = 0; i < 4096; ++i)
+        ids += (i ? ", \"" : "\"") + std::to_string(18'446'744'073'709'551'615U - unsigned(i)) + "\"";
+    const auto dropped = http_post(url(), "/api/v1/bridges/plant/dead/drop", "{\"ids\": [" + ids + "]}");
+    ASSERT_TRUE(dropped.ok()) << dropped.error();
+    EXPECT_EQ(dropped->status, 200U) << dropped->body;
+}
+
+TEST_F(HttpServerTest, TakesNoCommandsFromAWebPage) {
+    start();
+    const auto post = [&](std::string_view headers) {
+        return ask(
+            "POST /api/v1/bridges/plant/pause HTTP/1.1\r\nHost: localhost\r\nConnection: "
+            "close\r\nContent-Length: 0\r\n" +
+            std::string(headers) + "\r\n");
+    };
+    const auto refused = StartsWith("HTTP/1.1 403 Forbidden\r\n");
+    EXPECT_THAT(post(""), refused);
+    EXPECT_THAT(post("Content-Type: text/plain\r\n"), refused);
+    EXPECT_THAT(post("X-Sluice-Request: 1\r\nOrigin: http://evil.example\r\n"), refused);
+    EXPECT_THAT(post("X-Sluice-Request: 1\r\nOrigin: http://localhost\r\nOrigin: null\r\n"), refused);
+    // What a browser asks before it sends such a header from another page's script.
+    const std::string preflight =
+        ask("OPTIONS /api/v1/bridges/plant/pause HTTP/1.1\r\nHost: localhost\r\nOrigin: "
+            "http://evil.example\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: "
+            "x-sluice-request\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(preflight, StartsWith("HTTP/1.1 405 Method Not Allowed\r\n"));
+    EXPECT_THAT(preflight, HasSubstr("Allow: POST\r\n"));
+    EXPECT_THAT(preflight, testing::Not(HasSubstr("Access-Control")));
+    EXPECT_THAT(control_.told(), testing::ElementsAre());
+    EXPECT_THAT(post("x-sluice-request: 1\r\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(post("X-Sluice-Request: 1\r\nOrigin: http://localhost\r\n"), StartsWith("HTTP/1.1 200 OK"));
+}
+
+TEST_F(HttpServerTest, AnswersOthersWhileACommandWaits) {
+    start();
+    control_.close();
+    Peer slow(port_);
+    slow.send(pause_request);
+    control_.wait_until_it_waits();
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(http_get(url(), "/healthz")->status, 200U);
+    EXPECT_EQ(http_get(url(), "/metrics")->status, 200U);
+    EXPECT_EQ(http_get(url(), "/api/v1/bridges/plant")->status, 200U);
+    control_.open();
+    EXPECT_THAT(slow.read_until("}\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
+    // The connection goes on.
+    slow.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    EXPECT_THAT(slow.read_until("}\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(HttpServerTest, LetsOnlySoManyCommandsWait) {
+    ServerLimits limits;
+    limits.commands_waiting_max = 1;
+    start(limits);
+    control_.close();
+    Peer running(port_), waiting(port_);
+    running.send(pause_request);
+    control_.wait_until_it_waits();
+    // One of two waits, the other is refused at once.
+    waiting.send(pause_request);
+    Peer third(port_);
+    third.send(pause_request);
+    EXPECT_THAT(third.read_until("}\n"), StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
+    EXPECT_EQ(http_get(url(), "/healthz")->status, 200U);
+    control_.open();
+    EXPECT_THAT(running.read_until("}\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(waiting.read_until("}\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_EQ(control_.told().size(), 2U);
+}
+
+TEST_F(HttpServerTest, DoesNoCommandThatHasWaitedTooLong) {
+    ServerLimits limits;
+    limits.command_wait_max = std::chrono::milliseconds(-1);  // even no time is too long
+    start(limits);
+    const auto reply = http_post(url(), "/api/v1/bridges/plant/pause", "");
+    ASSERT_TRUE(reply.ok()) << reply.error();
+    EXPECT_EQ(reply->status, 503U);
+    EXPECT_THAT(reply->body, HasSubstr("nothing was done"));
+    EXPECT_THAT(control_.told(), testing::ElementsAre());
+}
+
+TEST_F(HttpServerTest, LivesOnWhenThePeerOfACommandGoes) {
+    start();
+    control_.close();
+    {
+        Peer gone(port_);
+        gone.send(pause_request);
+        control_.wait_until_it_waits();
+    }
+    control_.open();
+    EXPECT_EQ(http_post(url(), "/api/v1/bridges/plant/resume", "")->status, 200U);
+    EXPECT_EQ(http_get(url(), "/healthz")->status, 200U);
+}
+
+TEST_F(HttpServerTest, StopsWhileACommandRunsAndOthersWait) {
+    start();
+    control_.close();
+    Peer running(port_), waiting(port_);
+    running.send(pause_request);
+    control_.wait_until_it_waits();
+    waiting.send(pause_request);
+    EXPECT_EQ(http_get(url(), "/healthz")->status, 200U);
+    std::atomic<bool> stopped{false};
+    std::thread stopper([&] {
+        server_->stop();
+        stopped = true;
+    });
+    // The port's thread ends first: nobody answers any more. The command still has its control.
+    while (http_get(url(), "/healthz", std::chrono::milliseconds(20)).ok()) std::this_thread::yield();
+    EXPECT_FALSE(stopped);
+    control_.open();
+    stopper.join();
+    EXPECT_EQ(running.read_all(), "");
+    EXPECT_EQ(waiting.read_all(), "");
+    EXPECT_THAT(control_.told(), testing::ElementsAre("pause plant"));
+}
+
+TEST_F(HttpServerTest, HasNoCommandsWithoutControl) {
+    HttpServer server(stats_, nullptr, AdminSettings{"127.0.0.1", 0});
+    const auto port = server.start();
+    ASSERT_TRUE(port.ok());
+    const std::string here = "http://127.0.0.1:" + std::to_string(*port);
+    EXPECT_EQ(http_post(here, "/api/v1/bridges/plant/pause", "")->status, 501U);
+    EXPECT_EQ(http_get(here, "/api/v1/spools")->status, 501U);
+    EXPECT_EQ(http_get(here, "/api/v1/bridges/plant")->status, 200U);
 }
 
 TEST_F(HttpServerTest, ServesSeveralThreadsOfClients) {
@@ -223,6 +369,8 @@ TEST(HttpClient, DoesNotWaitForEver) {
     ASSERT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length), 0);
     const std::string url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
     EXPECT_EQ(http_get(url, "/", std::chrono::milliseconds(50)).error(), "no answer in time");
+    EXPECT_EQ(http_post(url, "/", "", std::chrono::milliseconds(50)).error(),
+              "no answer in time; whether it was done is not known");
     ::close(fd);
 }
 

@@ -55,13 +55,72 @@ TEST(MetricsText, TellsOfBridgesAndHealth) {
           "sluice_bridge_confirmed_total{bridge=\"plant\",type=\"kafka\"} 4\n",
           "sluice_bridge_refused_total{bridge=\"plant\",type=\"kafka\"} 1\n",
           "sluice_bridge_redelivered_total{bridge=\"plant\",type=\"kafka\"} 2\n",
-          "sluice_bridge_dropped_total{bridge=\"plant\",type=\"kafka\"} 3\n",
+          "sluice_bridge_dropped_total{bridge=\"plant\",type=\"kafka\",reason=\"full\"} 2\n",
+          "sluice_bridge_dropped_total{bridge=\"plant\",type=\"kafka\",reason=\"expired\"} 1\n",
+          "sluice_bridge_dropped_total{bridge=\"plant\",type=\"kafka\",reason=\"other\"} 0\n",
+          "sluice_bridge_retried_total{bridge=\"plant\",type=\"kafka\"} 8\n",
+          "sluice_bridge_replaced_total{bridge=\"plant\",type=\"kafka\"} 9\n",
           "sluice_bridge_thinned_total{bridge=\"plant\",type=\"kafka\"} 5\n",
+          "sluice_bridge_dead_letters{bridge=\"plant\",type=\"kafka\"} 5\n",
+          "sluice_bridge_dead_letters_dropped_total{bridge=\"plant\",type=\"kafka\"} 7\n",
+          "sluice_bridge_arrival_rate{bridge=\"plant\",type=\"kafka\"} 2.5\n",
+          "sluice_bridge_confirm_rate{bridge=\"plant\",type=\"kafka\"} 0\n",
+          "sluice_bridge_full_in_seconds{bridge=\"plant\",type=\"kafka\"} 10800\n",
           "sluice_bridge_spool_messages{bridge=\"plant\",type=\"kafka\"} 6\n",
           "sluice_bridge_spool_bytes{bridge=\"plant\",type=\"kafka\"} 3145728\n",
-          "sluice_bridge_oldest_seconds{bridge=\"plant\",type=\"kafka\"} 7300.5\n", "sluice_live 1\n",
-          "sluice_ready 0\n", "sluice_alarms 2\n", "sluice_build_info{version=\""}) {
+          "sluice_bridge_oldest_seconds{bridge=\"plant\",type=\"kafka\"} 7300.5\n",
+          "sluice_live 1\n",
+          "sluice_ready 0\n",
+          "sluice_alarms 2\n",
+          "sluice_build_info{version=\""}) {
         EXPECT_THAT(text, HasSubstr(line));
+    }
+}
+
+TEST(MetricsText, LeavesOutForecastsAndDirectionsThatThereAreNot) {
+    FakeStats stats;
+    auto bridge = stats.bridges()[0];
+    const auto text = [&] {
+        stats.set_bridges({bridge});
+        return render_metrics(collect_samples(stats));
+    };
+    EXPECT_THAT(text(), testing::Not(HasSubstr("sluice_bridge_empty_in_seconds")));
+    EXPECT_THAT(text(), testing::Not(HasSubstr("sluice_bridge_down_")));
+    bridge.full_in_s = -1;
+    bridge.empty_in_s = 0;
+    bridge.has_down = true;
+    bridge.down_received = 15;
+    bridge.down_kept = 11;
+    bridge.down_refused = 2;
+    bridge.down_own = 1;
+    bridge.down_unsettled = 3;
+    const std::string down = text();
+    EXPECT_THAT(down, testing::Not(HasSubstr("sluice_bridge_full_in_seconds")));
+    for (const char* line : {"empty_in_seconds{X} 0\n", "down_receiving{X} 1\n",
+                             "down_received_total{X} 15\n", "down_kept_total{X} 11\n",
+                             "down_refused_total{X} 2\n", "down_own_total{X} 1\n", "down_unsettled{X} 3\n"}) {
+        std::string whole = std::string("sluice_bridge_") + line;
+        whole.replace(whole.find("{X}"), 3, "{bridge=\"plant\",type=\"kafka\"}");
+        EXPECT_THAT(down, HasSubstr(whole));
+    }
+    bridge.down_problem = "the queue is gone";
+    EXPECT_THAT(text(), HasSubstr("sluice_bridge_down_receiving{bridge=\"plant\",type=\"kafka\"} 0\n"));
+}
+
+TEST(MetricsText, TellsEachStateOfABridge) {
+    using shard::BridgeState;
+    FakeStats stats;
+    auto bridge = stats.bridges()[0];
+    for (const auto state :
+         {BridgeState::connecting, BridgeState::connected, BridgeState::progressing, BridgeState::stalled,
+          BridgeState::blocked, BridgeState::full, BridgeState::paused, BridgeState::stopped}) {
+        bridge.state = state;
+        stats.set_bridges({bridge});
+        const std::string text = render_metrics(collect_samples(stats));
+        EXPECT_THAT(text, HasSubstr("state=\"" + std::string(shard::name_of(state)) + "\"} 1\n"));
+        const bool takes = state == BridgeState::connected || state == BridgeState::progressing;
+        EXPECT_THAT(text, HasSubstr(std::string("sluice_bridge_connected{bridge=\"plant\",type=\"kafka\"} ") +
+                                    (takes ? "1\n" : "0\n")));
     }
 }
 
