@@ -41,6 +41,14 @@ class Watch:
 
     def __init__(self, admin_port):
         self.connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=10)
+        end = time.monotonic() + 10
+        while True:
+            try:
+                return self.connection.connect()
+            except ConnectionRefusedError:  # the listeners of clients open first
+                if time.monotonic() > end:
+                    raise
+                time.sleep(LOOK_S)
 
     def status(self):
         self.connection.request("GET", "/api/v1/bridges")
