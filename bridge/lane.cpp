@@ -56,7 +56,8 @@ void Lane::flush(Now now) {
 void Lane::refill_allowance(MonoTime now) {
     const double passed_s = std::chrono::duration<double>(now - allowance_at_).count();
     allowance_at_ = now;
-    const double most = std::max(1.0, spec_.drain_rate * burst_s);
+    // And the part of a message that was left over: a low rate would be lower still without it.
+    const double most = spec_.drain_rate * burst_s + 1;
     allowance_ = std::min(most, allowance_ + passed_s * spec_.drain_rate);
 }
 

@@ -63,24 +63,31 @@ std::vector<Outgoing> Worker::take() {
 
 void Worker::offer(std::uint64_t epoch, std::vector<Outgoing> batch) {
     if (batch.empty()) return;
-    const std::lock_guard lock(inbox_mutex_);
-    if (epoch == 0 || epoch != epoch_) return;
-    const bool was_empty = inbox_.empty();
-    if (was_empty) {
-        inbox_ = std::move(batch);
-    } else {
-        inbox_.insert(inbox_.end(), std::make_move_iterator(batch.begin()),
-                      std::make_move_iterator(batch.end()));
+    bool was_empty = false;
+    {
+        const std::lock_guard lock(inbox_mutex_);
+        if (epoch == 0 || epoch != epoch_) return;
+        was_empty = inbox_.empty();
+        if (was_empty) {
+            inbox_ = std::move(batch);
+        } else {
+            inbox_.insert(inbox_.end(), std::make_move_iterator(batch.begin()),
+                          std::make_move_iterator(batch.end()));
+        }
     }
+    // Whoever wakes up wants the lock at once.
     if (was_empty) wake();
 }
 
 void Worker::settle(std::vector<Settled> settled) {
     if (settled.empty()) return;
-    const std::lock_guard lock(inbox_mutex_);
-    const bool was_empty = settled_.empty();
-    settled_.insert(settled_.end(), std::make_move_iterator(settled.begin()),
-                    std::make_move_iterator(settled.end()));
+    bool was_empty = false;
+    {
+        const std::lock_guard lock(inbox_mutex_);
+        was_empty = settled_.empty();
+        settled_.insert(settled_.end(), std::make_move_iterator(settled.begin()),
+                        std::make_move_iterator(settled.end()));
+    }
     if (was_empty) wake();
 }
 

@@ -31,6 +31,9 @@ class Backend {
     virtual Result<Recovered, std::string> open(SettleLedger& ledger) = 0;
     /// All of the group (of the doomed rows the first `doomed_rows_max`) or nothing.
     virtual IoReport write(const WriteGroup& group, const SettleLedger& ledger) = 0;
+    /// Between these two there are only reads and repair(): they may be cheaper together.
+    virtual void begin_reads() {}
+    virtual void end_reads() {}
     virtual IoReport read(core::RowId row, core::SessionKey session, core::QueueEntry& entry) = 0;
     /// How long the body of a row is; it is not read.
     virtual IoReport read_size(core::RowId row, std::size_t& bytes) = 0;

@@ -27,7 +27,9 @@ void QueuedStore::answer_loads() {
     std::vector<Load> waiting;
     for (const Load& one : std::exchange(loads_, {})) {
         Answer answer;
+        backend_->begin_reads();
         IoReport report = one.sizes_only ? find_sizes(one, answer) : load(one, answer);
+        backend_->end_reads();
         if (answer.left_out > 0)
             log::error(
                 fmt::format("store: messages cannot be read and were left out count={} session={} first: {}",

@@ -21,6 +21,7 @@ constexpr std::uint64_t room_wanted_bytes = 1 << 20, room_needed_bytes = 64 << 1
 
 constexpr const char* statements[] = {
     "BEGIN IMMEDIATE",
+    "BEGIN",
     "COMMIT",
     "ROLLBACK",
     "INSERT OR REPLACE INTO session(key, crc, client_id, user_name, expiry_interval_s, disconnected_at_ms, "
@@ -199,6 +200,18 @@ IoReport SqliteBackend::report(int rc, const std::string& words) {
                     "{} cannot grow: the disk has no room for its reserve of {} bytes; acknowledgements wait",
                     path_, settings_.reserve_bytes)};
     return {IoState::waits, fmt::format("{} cannot be written: {}; acknowledgements wait", path_, words)};
+}
+
+/// Without a transaction around them each read takes and leaves the locks of the file: two fcntl() apiece. If
+/// it cannot be begun they do so.
+void SqliteBackend::begin_reads() {
+    if (db_) at(begin_to_read).run();
+}
+
+/// After repair() the connection is another one, without a transaction.
+void SqliteBackend::end_reads() {
+    if (!db_ || sqlite3_get_autocommit(db_.get()) != 0) return;
+    if (at(commit).run() != SQLITE_OK) at(rollback).run();  // left open it would be in the way of every write
 }
 
 IoReport SqliteBackend::read(core::RowId row, core::SessionKey session, core::QueueEntry& entry) {

@@ -25,6 +25,8 @@ class SqliteBackend final : public Backend {
 
     Result<Recovered, std::string> open(SettleLedger& ledger) override;
     IoReport write(const WriteGroup& group, const SettleLedger& ledger) override;
+    void begin_reads() override;
+    void end_reads() override;
     IoReport read(core::RowId row, core::SessionKey session, core::QueueEntry& entry) override;
     IoReport read_size(core::RowId row, std::size_t& bytes) override;
     IoReport repair() override;
@@ -35,6 +37,7 @@ class SqliteBackend final : public Backend {
   private:
     enum Prepared : std::size_t {
         begin,
+        begin_to_read,
         commit,
         rollback,
         session_put,

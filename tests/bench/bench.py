@@ -15,25 +15,30 @@ import sys
 import time
 
 import brokers
+import case
 import scenarios
+import upstream
 
 
 def parse():
     names = [name for name, _, _ in scenarios.SCENARIOS]
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n\n")[0])
-    parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help="all when none is named: " + " ".join(names))
+    parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help="all when none is named: " + " ".join(names)
+                        + "; " + "; ".join(f"{group}: {' '.join(those)}" for group, those in scenarios.GROUPS.items()))
     parser.add_argument("--rounds", type=int, default=5, help="the brokers in turn; the median is shown (5)")
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of messages (1)")
     parser.add_argument("--threads", type=int, default=0, help="of sluice (its default: one per core but one)")
+    parser.add_argument("--kafka", choices=upstream.KAFKAS, default="mock", help="which Kafka the bridge sends to (mock)")
     parser.add_argument("--sluiced", default="build/release/bin/sluiced", help="the program to measure")
     parser.add_argument("--load", default="build/release/bin/bench_load", help="the load generator")
     parser.add_argument("--certificates", default="build/certs", help="folder with server.crt and server.key")
     parser.add_argument("--json", type=pathlib.Path, help="write all figures there")
     parser.add_argument("--markdown", type=pathlib.Path, help="write the table there")
     options = parser.parse_args()
+    options.scenario = [name for wanted in options.scenario for name in scenarios.GROUPS.get(wanted, [wanted])]
     unknown = set(options.scenario) - set(names)
     if unknown:
-        parser.error(f"no scenario {', '.join(sorted(unknown))}; there are: {' '.join(names)}")
+        parser.error(f"no scenario {', '.join(sorted(unknown))}; there are: {' '.join(names + list(scenarios.GROUPS))}")
     return options
 
 
@@ -49,8 +54,8 @@ def run(options):
             print(f"round {number} of {options.rounds}: {name}", file=sys.stderr, flush=True)
             for broker, rows in found.items():
                 try:
-                    values = scenario(scenarios.Bench(broker, setup, options.load, options.scale))
-                except scenarios.LeftOut as why:
+                    values = scenario(case.Bench(broker, setup, options.load, options.scale, options.kafka))
+                except case.LeftOut as why:
                     left_out[f"{name} with {broker}"] = str(why)
                     continue
                 for row, value in values.items():
@@ -84,7 +89,7 @@ def main():
     start = time.monotonic()
     try:
         found, left_out = run(options)
-    except (RuntimeError, OSError, scenarios.Wrong) as error:
+    except (RuntimeError, OSError, case.Wrong) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     text = table(found)
@@ -96,7 +101,7 @@ def main():
         options.markdown.write_text(text)
     if options.json:
         about = {"versions": versions(options), "rounds": options.rounds, "machine": platform.machine(),
-                 "kernel": platform.release(), "left_out": left_out, "sluice": found["sluice"], "mosquitto": found["mosquitto"]}
+                 "kernel": platform.release(), "left_out": left_out, "kafka": options.kafka, "sluice": found["sluice"], "mosquitto": found["mosquitto"]}
         options.json.write_text(json.dumps(about, indent=1) + "\n")
     return 0
 

@@ -2,43 +2,13 @@
 the unit stands at the end of a row's name, and less is better except for rates (per second)."""
 
 import contextlib
-import dataclasses
 import subprocess
 import time
 
-from brokers import Broker, Setup
+import bridges
+from brokers import Broker
+from case import LeftOut, Wrong
 from generator import Generator, measure
-from upstream import KafkaMock
-
-
-class Wrong(Exception):
-    """A broker lost, repeated or reordered messages that it must not."""
-
-
-class LeftOut(Exception):
-    """This broker, or this machine, has not what the scenario takes."""
-
-
-@dataclasses.dataclass
-class Bench:
-    name: str  # of the broker
-    setup: Setup
-    load: str  # the generator
-    scale: float = 1.0  # of the number of messages
-
-    def broker(self, threads=None):
-        """`threads`: shards of sluice, whatever the run was told."""
-        setup = self.setup if threads is None else dataclasses.replace(self.setup, threads=threads)
-        return Broker(self.name, setup)
-
-    def traffic(self, broker, deliveries, tls=False, **options):
-        deliveries = max(1000, int(deliveries * self.scale))
-        found, spent = measure(self.load, broker, "traffic", port=broker.tls_port if tls else broker.port, tls=tls,
-                               deliveries=deliveries, warm_up=deliveries // 10, **options)
-        faults = {key: found[key] for key in ("lost", "duplicated", "misordered") if found[key]}
-        if faults:
-            raise Wrong(f"{broker.name}: {faults}")
-        return found, spent * 1e6 / found["deliveries"]
 
 
 def throughput(title, deliveries, threads=None, **options):
@@ -176,28 +146,6 @@ def churn(bench):
     return rows
 
 
-def bridge(bench):
-    """Into a route to Kafka, until the cluster has confirmed the last message."""
-    if bench.name != "sluice":
-        raise LeftOut("it has no bridge to Kafka")
-    title = "bridge to Kafka, 50 publishers QoS 1, 256 B"
-    count = max(1000, int(100_000 * bench.scale))
-    mock = KafkaMock.program(bench.setup.sluiced)
-    if not mock:
-        raise LeftOut("kafka_mock or bridge-kafka.so is not built: librdkafka is missing")
-    with KafkaMock(mock) as kafka, Broker(bench.name, bench.setup, kafka.bridge_config()) as broker, \
-            Generator(bench.load, "traffic", port=broker.port, topology="publish", publishers=50, qos=1, payload=256,
-                      deliveries=count, warm_up=count // 10) as generator:
-        generator.wait_phase("begin")
-        kafka.wait_confirmed(count // 10)
-        before, start = broker.cpu_seconds(), time.monotonic()
-        generator.go()
-        generator.wait_phase("end")
-        kafka.wait_confirmed(count // 10 + count)
-        return {f"{title}: CPU, us": (broker.cpu_seconds() - before) * 1e6 / count,
-                f"{title}: rate, 1/s": count / (time.monotonic() - start)}
-
-
 STORM_RATE = 100
 
 
@@ -246,7 +194,7 @@ SCENARIOS = [
     ("durable", throughput("pairs QoS 1, 50, 256 B, durable", 200_000, qos=1, durable=True, **PAIRS), False),
     ("offline", offline, False),
     ("flash", flash, True),
-    ("bridge", bridge, False),
+    *((name, scenario, False) for name, scenario in bridges.SCENARIOS),
     # Sluice with two shards, also where its default is one.
     ("fan-out-2", throughput("fan-out QoS 0, 1 to 200, 64 B, two shards", 600_000, threads=2, **FAN_OUT), False),
     ("pairs-qos1-2", throughput("pairs QoS 1, 50, 256 B, two shards", 300_000, threads=2, qos=1, **PAIRS), False),
@@ -260,3 +208,6 @@ SCENARIOS = [
     ("idle-tls", idle_connections(10_000, True), True),
     ("million", million, True),
 ]
+
+# What may be named instead of each of them.
+GROUPS = {"bridge": [name for name, _ in bridges.SCENARIOS]}

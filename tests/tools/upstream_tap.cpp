@@ -1,9 +1,11 @@
 /// upstream_tap: reads what arrives at an upstream and prints a line `device seq` for each telemetry message,
 /// for as long as it runs; `ready` comes first, once nothing sent from then on can be missed. It outlives
-/// outages of the upstream.
+/// outages of the upstream. With --stamps the messages are those of tests/bench/load, and the line is
+/// `publisher time sequence`.
 ///
-///     upstream_tap kafka SERVERS TOPIC
-///     upstream_tap amqp HOST:PORT QUEUE BINDING...      (exchange amq.topic; the queue is made, durable)
+///     upstream_tap [--stamps] kafka SERVERS TOPIC
+///     upstream_tap [--stamps] amqp HOST:PORT QUEUE BINDING...
+///                                                       (exchange amq.topic; the queue is made, durable)
 #include <amqp.h>
 #include <amqp_tcp_socket.h>
 #include <librdkafka/rdkafka.h>
@@ -14,6 +16,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,8 +32,24 @@ namespace {
 
 using namespace std::chrono_literals;
 
+bool reads_stamps = false;
+
+/// `publisher time sequence` of a payload of the load generator, whose sequences begin anew after its
+/// warm-up.
+std::optional<std::string> read_stamp(std::string_view payload) {
+    struct {  // as struct Stamp in tests/bench/load/packets.hpp
+        std::uint32_t publisher, sequence;
+        std::uint64_t sent_ns;
+    } stamp{};
+    if (payload.size() < sizeof stamp) return std::nullopt;
+    std::memcpy(&stamp, payload.data(), sizeof stamp);
+    return std::to_string(stamp.publisher) + ' ' + std::to_string(stamp.sent_ns) + ' ' +
+           std::to_string(stamp.sequence);
+}
+
 /// `device seq` of a telemetry payload.
 std::optional<std::string> read_payload(std::string_view payload) {
+    if (reads_stamps) return read_stamp(payload);
     const auto json = nlohmann::json::parse(payload, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object() || !json.contains("device") || !json.contains("seq")) return std::nullopt;
     if (!json["device"].is_string() || !json["seq"].is_number_unsigned()) return std::nullopt;
@@ -55,7 +75,7 @@ void print_message(std::string_view payload) {
     if (auto line = read_payload(payload)) {
         print_line(*line);
     } else {
-        complain("not a telemetry message: " + std::string(payload.substr(0, 100)));
+        complain("not a message to be counted: " + std::string(payload.substr(0, 100)));
     }
 }
 
@@ -127,6 +147,15 @@ void assign_all(rd_kafka_t* handle, const std::string& topic) {
     }
 }
 
+/// The mock cluster keeps 5 MiB of a partition: what was thrown away must not pass for lost.
+void complain_of_gap(const rd_kafka_message_t& message) {
+    static std::map<std::int32_t, std::int64_t> next;
+    const std::int64_t due = std::exchange(next[message.partition], message.offset + 1);
+    if (message.offset > due)
+        complain("the cluster no longer has what came before offset " + std::to_string(message.offset) +
+                 " of partition " + std::to_string(message.partition));
+}
+
 [[noreturn]] void tap_kafka(const std::string& servers, const std::string& topic) {
     const KafkaHandle handle = make_kafka_consumer(servers);
     assign_all(handle.get(), topic);
@@ -136,6 +165,7 @@ void assign_all(rd_kafka_t* handle, const std::string& topic) {
         if (message == nullptr) continue;
         // Errors are outages; the library goes on where it was.
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            if (reads_stamps) complain_of_gap(*message);
             print_message({static_cast<const char*>(message->payload), message->len});
         }
         rd_kafka_message_destroy(message);
@@ -187,7 +217,8 @@ bool subscribe_amqp(amqp_connection_state_t connection, const std::string& queue
     }
     amqp_basic_qos(connection, channel, 0, /*prefetch_count=*/500, 0);
     if (!succeeded(amqp_get_rpc_reply(connection))) return false;
-    amqp_basic_consume(connection, channel, name, amqp_empty_bytes, /*no_local=*/0, /*no_ack=*/0,
+    // Who counts after the event reads once, and fast.
+    amqp_basic_consume(connection, channel, name, amqp_empty_bytes, /*no_local=*/0, /*no_ack=*/reads_stamps,
                        /*exclusive=*/0, amqp_empty_table);
     return succeeded(amqp_get_rpc_reply(connection));
 }
@@ -210,8 +241,10 @@ void consume_amqp(amqp_connection_state_t connection, std::unordered_set<std::st
         const std::string payload(static_cast<const char*>(envelope.message.body.bytes),
                                   envelope.message.body.len);
         const bool seen = !printed.insert(payload).second;
-        if (!envelope.redelivered || !seen) print_message(payload);
-        const int status = amqp_basic_ack(connection, channel, envelope.delivery_tag, /*multiple=*/0);
+        if (reads_stamps || !envelope.redelivered || !seen) print_message(payload);
+        const int status = reads_stamps ? AMQP_STATUS_OK
+                                        : amqp_basic_ack(connection, channel, envelope.delivery_tag,
+                                                         /*multiple=*/0);
         amqp_destroy_envelope(&envelope);
         if (status != AMQP_STATUS_OK) return;
     }
@@ -239,11 +272,15 @@ void consume_amqp(amqp_connection_state_t connection, std::unordered_set<std::st
 }  // namespace
 
 int main(int argc, char** argv) {
-    const std::vector<std::string> words(argv + 1, argv + argc);
+    std::vector<std::string> words(argv + 1, argv + argc);
+    if (!words.empty() && words[0] == "--stamps") {
+        reads_stamps = true;
+        words.erase(words.begin());
+    }
     if (words.size() == 3 && words[0] == "kafka") tap_kafka(words[1], words[2]);
     if (words.size() >= 4 && words[0] == "amqp") {
         tap_amqp(words[1], words[2], {words.begin() + 3, words.end()});
     }
-    complain("usage: upstream_tap kafka SERVERS TOPIC | upstream_tap amqp HOST:PORT QUEUE BINDING...");
+    complain("usage: upstream_tap [--stamps] kafka SERVERS TOPIC | amqp HOST:PORT QUEUE BINDING...");
     return 2;
 }

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -49,7 +50,13 @@ Json as_json(const TrafficResult& result) {
             {"p999_us", us(0.999)}};
 }
 
-Json run_traffic(const TrafficPlan& plan, std::uint64_t warm_up) {
+void write_samples(const std::string& file, const std::vector<bench::Sample>& samples) {
+    std::ofstream out(file);
+    for (const auto& [due_ns, latency_ns] : samples) out << due_ns << ' ' << latency_ns << '\n';
+    if (!out.flush()) throw std::runtime_error("cannot write " + file);
+}
+
+Json run_traffic(const TrafficPlan& plan, std::uint64_t warm_up, const std::string& samples_file) {
     bench::Traffic traffic(plan);
     if (warm_up > 0) traffic.run(warm_up);
     phase("begin");
@@ -58,6 +65,7 @@ Json run_traffic(const TrafficPlan& plan, std::uint64_t warm_up) {
     Json json = as_json(result);
     json["generator_cpu_us"] = (own_cpu_seconds() - before) * 1e6 /
                                static_cast<double>(std::max<std::uint64_t>(1, result.deliveries));
+    if (plan.keeps_samples) write_samples(samples_file, result.samples);
     phase("end");
     return json;
 }
@@ -146,6 +154,11 @@ int main(int argc, char** argv) {
     run->add_option("--rate", traffic.rate,
                     "messages per second over all publishers; 0: as fast as the window allows");
     run->add_option("--prefix", traffic.prefix, "of topics and client ids");
+    run->add_flag("--until-told", traffic.until_told,
+                  "end at a further line, or after so many deliveries; needs a rate and no warm-up");
+    std::string samples_file;
+    run->add_option("--samples", samples_file,
+                    "write when each message was due, and its latency, both in ns");
 
     CrowdPlan crowd;
     auto* many = app.add_subcommand("crowd", "clients that connect and stay");
@@ -168,7 +181,8 @@ int main(int argc, char** argv) {
     try {
         raise_descriptor_limit();
         if (traffic.rate > 0) wake_up_promptly();
-        const Json result = *run    ? run_traffic(traffic, warm_up)
+        traffic.keeps_samples = !samples_file.empty();
+        const Json result = *run    ? run_traffic(traffic, warm_up, samples_file)
                             : *many ? run_crowd(crowd)
                                     : run_churn(churn);
         std::cout << result.dump() << std::endl;

@@ -1,11 +1,13 @@
 #include "traffic.hpp"
 
+#include <poll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iostream>
 #include <stdexcept>
 #include <string>
 
@@ -18,6 +20,15 @@ constexpr std::uint32_t subscriber_bit = 1U << 31;
 /// A PUBACK, PUBREC, PUBREL or PUBCOMP.
 std::array<char, 4> ack_packet(std::uint8_t first, std::uint16_t id) {
     return {static_cast<char>(first), 2, static_cast<char>(id >> 8), static_cast<char>(id & 0xFF)};
+}
+
+/// Whether the driver has written a line; takes it.
+bool is_told() {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    if (::poll(&input, 1, 0) <= 0) return false;
+    std::string line;
+    if (!std::getline(std::cin, line)) throw std::runtime_error("the driver has gone");
+    return true;
 }
 
 void send_ack(Client& client, std::uint8_t first, std::uint16_t id) {
@@ -198,6 +209,7 @@ void Traffic::run_open(std::uint64_t messages) {
     std::uint64_t sent = 0;
     while ((sent < messages || !settled()) && now_ns() < end) {
         loop_.turn(100);
+        if (plan_.until_told && sent < messages && is_told()) messages = sent;
         std::uint64_t expirations = 0;
         if (::read(timer, &expirations, sizeof expirations) != sizeof expirations) continue;
         for (; expirations > 0 && sent < messages; --expirations) {
@@ -250,17 +262,23 @@ void Traffic::on_publish(Client& client, const Packet& packet) {
     Subscriber& subscriber = subscribers_[client.index & ~subscriber_bit];
     subscriber.checks[stamp.publisher].on(stamp.sequence, result_);
     ++result_.deliveries;
-    if (plan_.rate > 0 || result_.deliveries % 16 == 0) result_.latency.add(now_ns() - stamp.sent_ns);
+    if (plan_.rate > 0 || result_.deliveries % 16 == 0) note_latency(stamp.sent_ns);
     Publisher& publisher = publishers_[stamp.publisher];
     ++publisher.delivered;
     if (plan_.rate == 0) fill_window(publisher);
+}
+
+void Traffic::note_latency(std::uint64_t due_ns) {
+    const std::uint64_t latency = now_ns() - due_ns;
+    result_.latency.add(latency);
+    if (plan_.keeps_samples) result_.samples.push_back({due_ns, latency});
 }
 
 /// Acknowledgements come in the order of the messages [MQTT-4.6.0-2].
 void Traffic::on_stored(Publisher& publisher) {
     ++publisher.delivered;
     ++result_.deliveries;
-    result_.latency.add(now_ns() - publisher.due_ns.front());
+    note_latency(publisher.due_ns.front());
     publisher.due_ns.pop_front();
 }
 

@@ -26,7 +26,15 @@ struct TrafficPlan {
     std::uint64_t deliveries = 0;  ///< to be measured, over all subscribers
     std::uint32_t window = 20;     ///< closed loop: messages under way per publisher
     std::uint32_t rate = 0;        ///< open loop: messages per second over all publishers; 0: closed loop
+    bool until_told = false;       ///< open loop: until there is a line on standard input, which it takes
+    bool keeps_samples = false;    ///< open loop: TrafficResult::samples
     std::string prefix = "bench";  ///< of topics and client ids
+};
+
+/// One message: with these times what happened beside it can be told apart afterwards.
+struct Sample {
+    std::uint64_t due_ns;  ///< of the monotonic clock
+    std::uint64_t latency_ns;
 };
 
 struct TrafficResult {
@@ -36,6 +44,7 @@ struct TrafficResult {
     std::uint64_t misordered = 0;
     double seconds = 0;
     Histogram latency;  ///< from when a message was due to its arrival; "publish": to its acknowledgement
+    std::vector<Sample> samples;
 };
 
 /// Which sequence numbers of one publisher a subscriber has seen.
@@ -86,6 +95,7 @@ class Traffic final : public Handler {
     void fill_window(Publisher& publisher);
     void run_closed(std::uint64_t messages);
     void run_open(std::uint64_t messages);
+    void note_latency(std::uint64_t due_ns);
     bool settled() const;
 
     void on_publish(Client& client, const Packet& packet);

@@ -1,0 +1,161 @@
+/// Lane: what it offers to the upstream, and how fast. Time and shard are the test's.
+#include "bridge/lane.hpp"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+#include <vector>
+
+#include "tests/unit/bridge/messages.hpp"
+
+namespace sluice::bridge {
+namespace {
+
+using test::sample;
+
+constexpr shard::LinkNumber number = 7;
+constexpr std::uint64_t epoch = 3;
+constexpr auto tick = Millis(50);  // as the shard's lane_tick
+
+/// A shard with one lane, whose session has a backlog without end, and an upstream that takes everything and
+/// confirms it at the next tick.
+class FakeShard final : public shard::LinkHost, public Upstream {
+  public:
+    explicit FakeShard(std::uint32_t drain_rate, std::uint16_t inflight_max = 1000)
+        : lane_({.number = number,
+                 .route = 0,
+                 .inflight_max = inflight_max,
+                 .drain_rate = drain_rate,
+                 .label = "bridge 'test'"},
+                *this, *this, stats_) {}
+
+    Now now() override { return now_; }
+    void attach_link(shard::LinkNumber /*link*/, std::uint16_t quota) override { quota_ = quota; }
+    void detach_link(shard::LinkNumber /*link*/) override { quota_ = 0; }
+    void confirm(shard::LinkNumber /*link*/, wire::PacketId /*packet_id*/) override {
+        --in_flight_;
+        --backlog_;
+    }
+    void offer(std::uint64_t /*epoch*/, std::vector<Outgoing> batch) override {
+        offered_ += batch.size();
+        for (const Outgoing& outgoing : batch) tags_.push_back(outgoing.tag);
+    }
+
+    void up(std::size_t backlog) {
+        backlog_ = backlog;
+        lane_.on_note(shard::UpstreamUp{epoch});
+        end_turn();
+    }
+    /// The upstream answers, the clock goes on, the lane is ticked.
+    void step(Millis passed = tick) {
+        now_.mono += passed;
+        now_.wall += passed;
+        shard::UpstreamConfirmed note;
+        for (const std::uint64_t tag : std::exchange(tags_, {})) note.confirms.push_back({tag, true, {}});
+        if (!note.confirms.empty()) lane_.on_note(std::move(note));
+        lane_.on_tick(now_);
+        end_turn();
+    }
+    void arrives(std::size_t messages) { backlog_ += messages; }
+    void end_turn() {
+        while (quota_ > in_flight_ && in_flight_ < backlog_) {
+            core::Send send;
+            send.packet_id = next_id_++;
+            if (next_id_ == 0) next_id_ = 1;
+            send.message = message_;
+            ++in_flight_;
+            ASSERT_EQ(lane_.deliver(send), shard::Link::Delivered::taken);
+        }
+        lane_.on_backlog({.messages = backlog_, .bytes = backlog_, .oldest = {}});
+        lane_.flush(now_);
+    }
+
+    std::uint64_t offered() const { return offered_; }
+    std::size_t backlog() const { return backlog_; }
+
+  private:
+    const core::MessagePtr message_ = sample();
+    Now now_{MonoTime(Millis(1'000'000)), WallTime(Millis(1'700'000'000'000))};
+    LaneStats stats_;
+    std::vector<std::uint64_t> tags_;  // offered and not yet confirmed
+    std::size_t in_flight_ = 0;        // as the session has it
+    std::size_t backlog_ = 0;
+    std::uint16_t quota_ = 0;
+    wire::PacketId next_id_ = 1;
+    std::uint64_t offered_ = 0;
+    Lane lane_;
+};
+
+constexpr std::size_t endless = 1'000'000;
+
+/// Messages a second while catching up, over so many seconds, with ticks that come late by so much in turn.
+double paced(std::uint32_t rate, int seconds, const std::vector<int>& late_ms) {
+    FakeShard shard(rate);
+    shard.up(endless);
+    Millis passed{0};
+    for (std::size_t i = 0; passed < std::chrono::seconds(seconds); ++i) {
+        const Millis step = tick + Millis(late_ms[i % late_ms.size()]);
+        shard.step(step);
+        passed += step;
+    }
+    return static_cast<double>(shard.offered()) * 1000 / static_cast<double>(passed.count());
+}
+
+TEST(LanePacing, holds_the_rate_within_a_tenth_whatever_it_is) {
+    for (const std::uint32_t rate : {2U, 3U, 7U, 19U, 21U, 50U, 333U, 5000U, 15'000U})
+        EXPECT_NEAR(paced(rate, 60, {0}), rate, rate * 0.1) << rate;
+}
+
+TEST(LanePacing, holds_the_rate_when_ticks_come_late) {
+    for (const std::uint32_t rate : {3U, 50U, 5000U})
+        EXPECT_NEAR(paced(rate, 60, {0, 3, 40, 1, 100}), rate, rate * 0.1) << rate;
+}
+
+TEST(LanePacing, each_second_has_its_share) {
+    for (const std::uint32_t rate : {50U, 5000U}) {
+        FakeShard shard(rate);
+        shard.up(endless);
+        std::uint64_t before = 0;
+        for (int second = 0; second < 20; ++second) {
+            for (int i = 0; i < 20; ++i) shard.step();
+            EXPECT_NEAR(static_cast<double>(shard.offered() - before), rate, rate * 0.1);
+            before = shard.offered();
+        }
+    }
+}
+
+TEST(LanePacing, a_pause_does_not_end_in_a_burst) {
+    FakeShard shard(5000, 60'000);  // the window is not what limits
+    shard.up(endless);
+    shard.step();
+    const std::uint64_t before = shard.offered();
+    shard.step(Millis(10'000));
+    EXPECT_LE(shard.offered() - before, 5000U / 5 + 1);
+}
+
+TEST(LanePacing, coming_up_does_not_begin_with_a_burst) {
+    FakeShard shard(5000);
+    shard.up(endless);
+    EXPECT_EQ(shard.offered(), 0U);
+}
+
+TEST(LanePacing, without_a_rate_the_window_is_the_limit) {
+    FakeShard shard(0, 300);
+    shard.up(endless);
+    EXPECT_EQ(shard.offered(), 300U);
+    shard.step();
+    EXPECT_EQ(shard.offered(), 600U);
+}
+
+TEST(LanePacing, the_rate_ends_with_the_backlog) {
+    FakeShard shard(50);
+    shard.up(10);
+    for (int i = 0; i < 10; ++i) shard.step();  // half a second: all ten, and their confirms
+    ASSERT_EQ(shard.backlog(), 0U);
+    shard.arrives(200);
+    shard.end_turn();
+    EXPECT_EQ(shard.offered(), 210U);
+}
+
+}  // namespace
+}  // namespace sluice::bridge
