@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -86,7 +86,7 @@ int Child::spawn(const std::vector<std::string>& command) {
         pid_ = -1;
         return error;
     }
-    pidfd_ = ::pidfd_open(pid_, 0);
+    pidfd_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));  // the header of glibc 2.36 is C only
     if (pidfd_ < 0) return errno;
     return ::fcntl(out_, F_SETFL, O_NONBLOCK) == 0 ? 0 : errno;
 }

@@ -136,10 +136,9 @@ void Producer::take_error(rd_kafka_event_t* event, PollResult& result) {
     } else if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         result.all_brokers_down = true;
         if (last_error_.empty()) last_error_ = text;
-    } else if (auto why = explain_security_error(code, text, certificate_->take()); !why.empty()) {
-        security_error_ = std::move(why);
     } else {
-        last_error_ = text;
+        auto why = explain_security_error(code, text, certificate_->take());
+        (why.certain ? security_error_ : last_error_) = why.text.empty() ? std::string(text) : why.text;
     }
 }
 

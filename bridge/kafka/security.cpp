@@ -28,6 +28,25 @@ constexpr PresetRow presets[] = {
     {"msk_tls", 9094, Sasl::none, false, ""},
 };
 
+/// What a complaint of librdkafka has in it, and what it means.
+struct Mark {
+    std::string_view part;
+    std::string_view meaning;
+    bool certain;
+};
+constexpr Mark marks[] = {
+    {"alert certificate required", "the server wants a certificate of ours (`certificate` and `key`)", true},
+    {"alert unknown ca", "the server does not know the CA of our certificate", true},
+    {"alert certificate expired", "our certificate has expired", true},
+    {"alert certificate revoked", "our certificate has been revoked", true},
+    {"alert bad certificate", "the server does not accept our certificate", true},
+    {"alert certificate unknown", "the server does not accept our certificate", true},
+    {"alert unsupported certificate", "the server does not accept our certificate", true},
+    // Not 'certain': somebody who hangs up may have other reasons.
+    {"connecting to a PLAINTEXT broker", "TLS failed, perhaps this port of the server has none", false},
+    {"connecting to a SSL listener", "the server hung up, perhaps its port wants `tls` or `sasl`", false},
+};
+
 std::string_view name_of(Sasl sasl) {
     return sasl_names[static_cast<unsigned>(sasl)];
 }
@@ -162,12 +181,16 @@ std::string CertificateProblem::take() {
     return std::exchange(text_, {});
 }
 
-std::string explain_security_error(rd_kafka_resp_err_t code, std::string_view text,
-                                   const std::string& certificate) {
-    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) return fmt::format("authentication failed: {}", text);
-    if (code != RD_KAFKA_RESP_ERR__SSL) return {};
-    if (!certificate.empty()) return certificate;
-    return fmt::format("TLS failed: {}", text);
+SecurityError explain_security_error(rd_kafka_resp_err_t code, std::string_view text,
+                                     const std::string& certificate) {
+    if (code == RD_KAFKA_RESP_ERR__SSL && !certificate.empty()) return {certificate, true};
+    for (const Mark& mark : marks)
+        if (text.find(mark.part) != std::string_view::npos)
+            return {fmt::format("{}: {}", mark.meaning, text), mark.certain};
+    if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
+        return {fmt::format("authentication failed: {}", text), true};
+    if (code == RD_KAFKA_RESP_ERR__SSL) return {fmt::format("TLS failed: {}", text), true};
+    return {};
 }
 
 }  // namespace sluice::bridge::kafka

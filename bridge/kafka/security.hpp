@@ -44,9 +44,13 @@ class CertificateProblem {
     std::string text_;
 };
 
-/// librdkafka's complaint in an operator's words; empty when it is not about security. `certificate` is what
-/// CertificateProblem has.
-std::string explain_security_error(rd_kafka_resp_err_t code, std::string_view text,
-                                   const std::string& certificate);
+/// librdkafka's complaint in an operator's words.
+struct SecurityError {
+    std::string text;      ///< empty: it is not about security
+    bool certain = false;  ///< false: it may also be something else
+};
+/// `certificate` is what CertificateProblem has.
+SecurityError explain_security_error(rd_kafka_resp_err_t code, std::string_view text,
+                                     const std::string& certificate);
 
 }  // namespace sluice::bridge::kafka
