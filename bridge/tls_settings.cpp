@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,6 +154,38 @@ Result<void, std::string> check_tls(const TlsSettings& settings) {
     if (settings.key.empty() && !settings.key_password.empty())
         return Err{std::string("key_password: there is no `key`; expected it beside one that is encrypted")};
     return check_files(settings);
+}
+
+std::string explain_certificate_error(int error) {
+    const bool is_name = error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH;
+    const char* why = X509_verify_cert_error_string(error);
+    return is_name ? fmt::format("the server's certificate does not name this host ({})", why)
+                   : fmt::format("the server's certificate is not accepted: {}", why);
+}
+
+std::string_view explain_tls_alert(int alert) {
+    switch (alert) {
+        case 40:  // handshake_failure
+            return "the server finds no cipher in common, or misses a certificate of ours";
+        case 42:  // bad_certificate
+        case 43:  // unsupported_certificate
+        case 46:  // certificate_unknown
+            return "the server does not accept our certificate";
+        case 44:
+            return "our certificate has been revoked";
+        case 45:
+            return "our certificate has expired";
+        case 48:
+            return "the server does not know the CA of our certificate";
+        case 70:
+            return "the server speaks another version of TLS";
+        case 112:
+            return "the server does not know the host name that `servers` has";
+        case 116:
+            return "the server wants a certificate of ours (`certificate` and `key`)";
+        default:
+            return {};
+    }
 }
 
 }  // namespace sluice::bridge

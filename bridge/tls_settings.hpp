@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/result.hpp"
@@ -34,6 +35,12 @@ struct TlsSettings {
 /// For `create`, and again before each attempt to connect, since files are replaced. The error names key,
 /// file, problem and expectation, and never what a file holds.
 Result<void, std::string> check_tls(const TlsSettings& settings);
+
+/// OpenSSL's verdict (X509_V_ERR_...) on a server's certificate, in an operator's words.
+std::string explain_certificate_error(int error);
+/// What the alert of that number, sent by the server, says of us (RFC 8446, 6.2); empty when it is none that
+/// an operator can do something about.
+std::string_view explain_tls_alert(int alert);
 
 namespace detail {
 template <auto Outer, auto Inner>

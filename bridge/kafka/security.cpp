@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
 
 namespace sluice::bridge::kafka {
@@ -28,24 +29,25 @@ constexpr PresetRow presets[] = {
     {"msk_tls", 9094, Sasl::none, false, ""},
 };
 
-/// What a complaint of librdkafka has in it, and what it means.
+/// What a complaint of librdkafka has in it, and what it may mean.
 struct Mark {
     std::string_view part;
     std::string_view meaning;
-    bool certain;
 };
 constexpr Mark marks[] = {
-    {"alert certificate required", "the server wants a certificate of ours (`certificate` and `key`)", true},
-    {"alert unknown ca", "the server does not know the CA of our certificate", true},
-    {"alert certificate expired", "our certificate has expired", true},
-    {"alert certificate revoked", "our certificate has been revoked", true},
-    {"alert bad certificate", "the server does not accept our certificate", true},
-    {"alert certificate unknown", "the server does not accept our certificate", true},
-    {"alert unsupported certificate", "the server does not accept our certificate", true},
-    // Not 'certain': somebody who hangs up may have other reasons.
-    {"connecting to a PLAINTEXT broker", "TLS failed, perhaps this port of the server has none", false},
-    {"connecting to a SSL listener", "the server hung up, perhaps its port wants `tls` or `sasl`", false},
+    {"connecting to a PLAINTEXT broker", "TLS failed, perhaps this port of the server has none"},
+    {"connecting to a SSL listener", "the server hung up, perhaps its port wants `tls` or `sasl`"},
 };
+
+/// The number in OpenSSL's "...: SSL alert number 116"; 0 when there is none.
+int alert_in(std::string_view text) {
+    constexpr std::string_view mark = "SSL alert number ";
+    const auto at = text.find(mark);
+    int alert = 0;
+    if (at != std::string_view::npos)
+        std::from_chars(text.data() + at + mark.size(), text.data() + text.size(), alert);
+    return alert;
+}
 
 std::string_view name_of(Sasl sasl) {
     return sasl_names[static_cast<unsigned>(sasl)];
@@ -164,15 +166,11 @@ int CertificateProblem::verify(rd_kafka_t* /*handle*/, const char* broker, std::
                                int* error, int /*depth*/, const char* /*der*/, std::size_t /*der_bytes*/,
                                char* text, std::size_t text_bytes, void* self) {
     if (*error == X509_V_OK) return 1;
-    const char* why = X509_verify_cert_error_string(*error);
-    std::snprintf(text, text_bytes, "%s", why);
+    std::snprintf(text, text_bytes, "%s", X509_verify_cert_error_string(*error));
     auto* problem = static_cast<CertificateProblem*>(self);
     if (!problem) return 0;
-    const bool is_name = *error == X509_V_ERR_HOSTNAME_MISMATCH || *error == X509_V_ERR_IP_ADDRESS_MISMATCH;
     const std::lock_guard lock(problem->mutex_);
-    problem->text_ =
-        is_name ? fmt::format("{}: the server's certificate does not name this host ({})", broker, why)
-                : fmt::format("{}: the server's certificate is not accepted: {}", broker, why);
+    problem->text_ = fmt::format("{}: {}", broker, explain_certificate_error(*error));
     return 0;
 }
 
@@ -184,9 +182,11 @@ std::string CertificateProblem::take() {
 SecurityError explain_security_error(rd_kafka_resp_err_t code, std::string_view text,
                                      const std::string& certificate) {
     if (code == RD_KAFKA_RESP_ERR__SSL && !certificate.empty()) return {certificate, true};
+    if (const auto meaning = explain_tls_alert(alert_in(text)); !meaning.empty())
+        return {fmt::format("{}: {}", meaning, text), true};
     for (const Mark& mark : marks)
         if (text.find(mark.part) != std::string_view::npos)
-            return {fmt::format("{}: {}", mark.meaning, text), mark.certain};
+            return {fmt::format("{}: {}", mark.meaning, text), false};
     if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
         return {fmt::format("authentication failed: {}", text), true};
     if (code == RD_KAFKA_RESP_ERR__SSL) return {fmt::format("TLS failed: {}", text), true};
