@@ -218,6 +218,7 @@ TEST_F(AmqpSecurity, a_publish_that_hangs_is_broken_off) {
 
 TEST_F(AmqpSecurity, an_idle_connection_stays) {
     trust();
+    settings_.bridge("heartbeat", std::int64_t{2000});
     start();
     ASSERT_TRUE(feeder_.wait_up());
     feeder_.wait([] { return false; }, milliseconds(4500));  // more than twice the heartbeat

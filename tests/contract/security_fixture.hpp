@@ -40,6 +40,11 @@ class SecurityFixture : public ConnectorFixture {
         EXPECT_EQ(line.find(secret_mark), std::string::npos) << line;
         for (const auto& secret : secrets_) EXPECT_EQ(line.find(secret), std::string::npos) << line;
     }
+    /// How much has been said so far: that the eye is open.
+    static std::size_t lines_said() {
+        const std::lock_guard lock(lines_mutex());
+        return lines().size();
+    }
     std::string create_error() {
         const auto created = settings_.module->create(settings_.spec);
         if (created.ok()) return {};
