@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -56,6 +57,12 @@ int connect_to(const addrinfo& address, Worker& worker, Steady::time_point deadl
     return -error;
 }
 
+std::string numeric_host(const addrinfo& address) {
+    std::array<char, NI_MAXHOST> text{};
+    ::getnameinfo(address.ai_addr, address.ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+    return text.data();
+}
+
 amqp_table_entry_t capability(const char* name) {
     amqp_table_entry_t entry{};
     entry.key = amqp_cstring_bytes(name);
@@ -89,14 +96,46 @@ Result<void, std::string> Connection::connect_socket(const AmqpSettings& setting
         return Err{fmt::format("cannot resolve '{}': {}", server.host, ::gai_strerror(problem))};
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
     int fd = -EHOSTUNREACH;
-    for (const addrinfo* at = found; at && fd < 0; at = at->ai_next) fd = connect_to(*at, worker, deadline);
+    std::string numeric;
+    for (const addrinfo* at = found; at && fd < 0; at = at->ai_next) {
+        fd = connect_to(*at, worker, deadline);
+        if (fd >= 0) numeric = numeric_host(*at);
+    }
     if (fd < 0) return Err{fmt::format("cannot connect to {}: {}", to_text(server), std::strerror(-fd))};
+    std::string problem_text;
+    if (settings.tls.enabled()) {
+        // rabbitmq-c's TLS socket connects by itself, and while it does nobody can break it off. So we look
+        // first whether the address answers; what follows is quick, and the handshake is the watchdog's.
+        ::close(fd);
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now());
+        problem_text = open_tls(settings, server, numeric, std::max(left, std::chrono::milliseconds(100)));
+    } else {
+        problem_text = open_plain(fd);
+    }
+    if (!problem_text.empty()) return Err{std::move(problem_text)};
+    return {};
+}
+
+std::string Connection::open_plain(int fd) {
     fd_ = fd;
     state_ = amqp_new_connection();
     amqp_socket_t* socket = state_ ? amqp_tcp_socket_new(state_) : nullptr;
-    if (!socket) return Err{std::string("out of memory")};
+    if (!socket) return "out of memory";
     amqp_tcp_socket_set_sockfd(socket, fd_);
     watchdog_.watch(fd_);
+    return {};
+}
+
+std::string Connection::open_tls(const AmqpSettings& settings, const ServerAddress& server,
+                                 const std::string& numeric_host, std::chrono::milliseconds timeout) {
+    // Files are replaced while we live.
+    if (auto checked = check_tls(settings.tls); !checked) return checked.error();
+    state_ = amqp_new_connection();
+    if (!state_) return "out of memory";
+    tls_ = std::make_unique<TlsSocket>(server.host, watchdog_);
+    auto problem = tls_->open(state_, settings.tls, numeric_host, server.port, timeout);
+    if (!problem.empty()) return fmt::format("{}: {}", to_text(server), problem);
+    fd_ = amqp_get_sockfd(state_);
     return {};
 }
 
@@ -118,16 +157,33 @@ Result<void, std::string> Connection::log_in(const AmqpSettings& settings, const
     const amqp_table_t table{static_cast<int>(properties.size()), properties.data()};
     const auto heartbeat_s =
         static_cast<int>(std::chrono::ceil<std::chrono::seconds>(settings.heartbeat).count());
+    const bool external = settings.sasl == Sasl::external;
+    // With EXTERNAL the last argument is ignored, and the one before is whom we want to be: RabbitMQ looks at
+    // the certificate alone, and rabbitmq-c cannot send an empty one.
     const auto reply = amqp_login_with_properties(
         state_, settings.virtual_host.c_str(), 1, AMQP_DEFAULT_FRAME_SIZE, heartbeat_s, &table,
-        AMQP_SASL_METHOD_PLAIN, settings.user.c_str(), settings.password.c_str());
-    if (const auto text = reply_text(reply); !text.empty())
-        return Err{fmt::format("{} does not let user '{}' into virtual host '{}': {}", server, settings.user,
-                               settings.virtual_host, text)};
+        external ? AMQP_SASL_METHOD_EXTERNAL : AMQP_SASL_METHOD_PLAIN, settings.user.c_str(),
+        settings.password.c_str());
+    if (const auto text = reply_text(reply); !text.empty()) return Err{login_problem(settings, server, text)};
     amqp_channel_open(state_, channel);
     if (const auto text = reply_text(amqp_get_rpc_reply(state_)); !text.empty())
         return Err{fmt::format("{} opens no channel: {}", server, text)};
     return {};
+}
+
+std::string Connection::login_problem(const AmqpSettings& settings, const std::string& server,
+                                      const std::string& text) {
+    // TLS 1.3: what the server thinks of our certificate comes after the handshake.
+    if (const auto alert = tls_ ? tls_->alert() : std::string(); !alert.empty())
+        return fmt::format("{}: {}", server, alert);
+    if (amqp_get_server_properties(state_)->num_entries == 0)
+        return fmt::format("{} does not greet: {}{}", server, text,
+                           tls_ ? "" : "; perhaps its port wants `tls`");
+    const auto who = settings.sasl == Sasl::external
+                         ? fmt::format("the certificate {}", settings.tls.certificate)
+                         : fmt::format("user '{}'", settings.user);
+    return fmt::format("{} does not let {} into virtual host '{}': {}", server, who, settings.virtual_host,
+                       text);
 }
 
 std::string Connection::check_exchange(const std::string& exchange) {
@@ -143,6 +199,7 @@ std::string Connection::start_confirms() {
 
 Connection::~Connection() {
     watchdog_.forget();
+    tls_.reset();
     if (state_) {
         amqp_destroy_connection(state_);  // closes the socket
     } else if (fd_ >= 0) {

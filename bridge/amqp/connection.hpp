@@ -12,6 +12,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "bridge/amqp/settings.hpp"
+#include "bridge/amqp/tls_socket.hpp"
 #include "bridge/amqp/watchdog.hpp"
 #include "bridge/server_address.hpp"
 #include "bridge/worker.hpp"
@@ -68,11 +69,18 @@ class Connection {
     explicit Connection(Watchdog& watchdog) : watchdog_(watchdog) {}
     Result<void, std::string> connect_socket(const AmqpSettings& settings, const ServerAddress& server,
                                              Worker& worker);
+    /// Empty when the socket is open, and `fd_` set.
+    std::string open_plain(int fd);
+    std::string open_tls(const AmqpSettings& settings, const ServerAddress& server,
+                         const std::string& numeric_host, std::chrono::milliseconds timeout);
     Result<void, std::string> log_in(const AmqpSettings& settings, const std::string& server);
+    std::string login_problem(const AmqpSettings& settings, const std::string& server,
+                              const std::string& text);
     void take_frame(const amqp_frame_t& frame, std::vector<ServerEvent>& events);
     void take_method(const amqp_method_t& method, std::vector<ServerEvent>& events);
 
     Watchdog& watchdog_;
+    std::unique_ptr<TlsSocket> tls_;
     amqp_connection_state_t state_ = nullptr;
     int fd_ = -1;
     /// A return on its way: a method, a header with the tag, then this many bytes of body that we know.

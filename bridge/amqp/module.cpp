@@ -8,7 +8,13 @@
 namespace sluice::bridge::amqp {
 namespace {
 
-constexpr std::uint16_t default_port = 5672;
+constexpr std::uint16_t default_port = 5672, default_tls_port = 5671;
+
+Result<void, std::string> check_security(const AmqpSettings& settings) {
+    if (settings.sasl == Sasl::external && settings.tls.certificate.empty())
+        return Err{std::string("certificate: is missing; expected it with sasl = \"external\", and `key`")};
+    return check_tls(settings.tls);
+}
 
 Result<Route, std::string> make_route(const RouteSpec& spec, const std::string& origin) {
     const auto& settings = *static_cast<const AmqpRoute*>(spec.settings.get());
@@ -28,9 +34,12 @@ Result<Route, std::string> make_route(const RouteSpec& spec, const std::string& 
 
 Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
     const auto& settings = *static_cast<const AmqpSettings*>(spec.settings.get());
+    if (auto checked = check_security(settings); !checked)
+        return Err{fmt::format("{}: {}", spec.place, checked.error())};
+    const auto port = settings.tls.enabled() ? default_tls_port : default_port;
     std::vector<ServerAddress> servers;
     for (const auto& text : settings.servers) {
-        auto address = parse_server_address(text, default_port);
+        auto address = parse_server_address(text, port);
         if (!address) return Err{fmt::format("{}: servers: {}", spec.place, address.error())};
         servers.push_back(std::move(address).value());
     }

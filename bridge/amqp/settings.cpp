@@ -3,12 +3,14 @@
 namespace sluice::bridge::amqp {
 namespace {
 
-constexpr SettingRow bridge_table[] = {
+constexpr std::string_view sasl_names[] = {"plain", "external"};
+
+constexpr SettingRow own_table[] = {
     {.key = "servers",
      .kind = SettingKind::text_list,
      .default_text = "",
-     .doc =
-         "Servers of the cluster, each \"host:port\"; without a port 5672. Each attempt takes the next one.",
+     .doc = "Servers of the cluster, each \"host:port\"; without a port 5672, with TLS 5671. Each attempt "
+            "takes the next one.",
      .assign = bind_setting<&AmqpSettings::servers>,
      .required = true},
     {.key = "virtual_host",
@@ -26,6 +28,13 @@ constexpr SettingRow bridge_table[] = {
      .default_text = "guest",
      .doc = "The user's password.",
      .assign = bind_setting<&AmqpSettings::password>},
+    {.key = "sasl",
+     .kind = SettingKind::choice,
+     .default_text = "plain",
+     .doc = "How the bridge logs in: with `user` and `password`, or (\"external\") as whom its `certificate` "
+            "names.",
+     .assign = bind_setting<&AmqpSettings::sasl>,
+     .choices = sasl_names},
     {.key = "heartbeat",
      .kind = SettingKind::duration,
      .default_text = "10s",
@@ -50,6 +59,8 @@ constexpr SettingRow bridge_table[] = {
      .minimum = 1000,
      .maximum = 3'600'000},
 };
+
+constexpr auto bridge_table = join_rows(own_table, tls_rows<&AmqpSettings::tls>);
 
 constexpr SettingRow route_table[] = {
     {.key = "exchange",

@@ -1,20 +1,26 @@
 #pragma once
 /// The keys of `type = "amqp"`: AMQP 0-9-1, as RabbitMQ speaks it.
 #include <chrono>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/settings.hpp"
 #include "bridge/cloud_event.hpp"
+#include "bridge/tls_settings.hpp"
 
 namespace sluice::bridge::amqp {
+
+enum class Sasl : std::uint8_t { plain, external };
 
 struct AmqpSettings {
     std::vector<std::string> servers;
     std::string virtual_host = "/";
     std::string user = "guest";
     std::string password = "guest";
+    Sasl sasl = Sasl::plain;
+    TlsSettings tls;
     std::chrono::milliseconds heartbeat{10'000};
     std::chrono::milliseconds connect_timeout{10'000};
     std::chrono::milliseconds confirm_timeout{30'000};

@@ -5,12 +5,11 @@
 #include <array>
 
 #include "bridge/kafka/producer.hpp"
+#include "bridge/kafka/security.hpp"
 #include "bridge/server_address.hpp"
 
 namespace sluice::bridge::kafka {
 namespace {
-
-constexpr std::uint16_t default_port = 9092;
 
 /// What `options` may not touch: the spool above relies on it, or a key of ours sets it.
 constexpr std::string_view reserved[] = {"bootstrap.servers",
@@ -52,13 +51,18 @@ bool may_be_secret(std::string_view name) {
            name.find("jaas") != std::string_view::npos;
 }
 
-std::string add_option(rd_kafka_conf_t* conf, const std::string& option) {
+std::string add_option(rd_kafka_conf_t* conf, const std::string& option, const Security& security) {
     const auto equals = option.find('=');
     if (equals == std::string::npos || equals == 0)
         return "options: an entry has no '='; expected \"name=value\"";
     const std::string name = option.substr(0, equals);
     if (std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved))
         return fmt::format("options: '{}' is set by the bridge itself; expected another name", name);
+    if (security.any_key_set && is_about_security(name))
+        return fmt::format(
+            "options: '{}' does not go together with keys such as `tls`, `sasl` or `preset`; "
+            "expected those alone",
+            name);
     const std::string error = set(conf, name, option.substr(equals + 1));
     if (error.empty()) return {};
     if (may_be_secret(name))
@@ -96,15 +100,28 @@ std::string set_fixed(rd_kafka_conf_t* conf, const KafkaSettings& settings, std:
     return {};
 }
 
+/// The values may be secrets: an error has the name only.
+std::string set_all(rd_kafka_conf_t* conf, const std::vector<std::pair<std::string, std::string>>& settings) {
+    for (const auto& [name, value] : settings)
+        if (!set(conf, name, value).empty())
+            return fmt::format(
+                "tls, sasl: this librdkafka does not take '{}'; expected one built with TLS and "
+                "SASL",
+                name);
+    return {};
+}
+
 }  // namespace
 
 Result<ConfPtr, std::string> make_conf(const KafkaSettings& settings, std::uint32_t inflight_messages_max) {
     ConfPtr conf(rd_kafka_conf_new());
+    const auto security = resolve_security(settings);
+    if (!security) return Err{security.error()};
     if (settings.servers.empty())
         return Err{std::string("servers: the list is empty; expected at least one \"host:port\"")};
     std::vector<std::string> servers;
     for (const auto& text : settings.servers) {
-        auto address = parse_server_address(text, default_port);
+        auto address = parse_server_address(text, security->default_port);
         if (!address) return Err{fmt::format("servers: {}", address.error())};
         servers.push_back(to_text(*address));
     }
@@ -113,9 +130,15 @@ Result<ConfPtr, std::string> make_conf(const KafkaSettings& settings, std::uint3
     const std::string list = fmt::format("{}", fmt::join(servers, ","));
     if (auto error = set(conf.get(), "bootstrap.servers", list); !error.empty())
         return Err{fmt::format("servers: {}", error)};
+    if (auto error = set_all(conf.get(), security->defaults); !error.empty()) return Err{std::move(error)};
     for (const auto& option : settings.options)
-        if (auto error = add_option(conf.get(), option); !error.empty()) return Err{std::move(error)};
-    rd_kafka_conf_set_events(conf.get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+        if (auto error = add_option(conf.get(), option, *security); !error.empty())
+            return Err{std::move(error)};
+    if (auto error = set_all(conf.get(), security->settings); !error.empty()) return Err{std::move(error)};
+    CertificateProblem::listen(conf.get());
+    int events = RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG;
+    if (security->sasl == Sasl::oauthbearer) events |= RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH;
+    rd_kafka_conf_set_events(conf.get(), events);
     return conf;
 }
 

@@ -72,12 +72,8 @@ bool KafkaEngine::connect(Worker& worker) {
     suspect_since_.reset();
     down_reason_.clear();
     stall_.clear();
-    auto opened = Producer::open(conf_.get(), worker.wake_fd(), bridge_name_);
-    if (!opened) {
-        down_reason_ = fmt::format("cannot make a producer: {}", opened.error());
-        return false;
-    }
-    producer_ = std::move(opened).value();
+    down_reason_ = open_producer(worker);
+    if (!down_reason_.empty()) return false;
     const auto deadline = Steady::now() + settings_.connect_timeout;
     // Short at first, so that a stop() need not wait; longer later, for links with a long round trip.
     milliseconds timeout{500};
@@ -94,6 +90,24 @@ bool KafkaEngine::connect(Worker& worker) {
         timeout = std::min(timeout * 2, milliseconds(4000));
     }
     return false;
+}
+
+std::string KafkaEngine::open_producer(Worker& worker) {
+    // Files are replaced while we live, and librdkafka's words for a bad one are hard to read.
+    if (auto checked = check_tls(settings_.tls); !checked) return checked.error();
+    const TokenSource source{settings_.token_file, settings_.token_command};
+    std::optional<Token> token;
+    if (!source.empty()) {
+        auto fetched = fetch_token(source, {worker.wake_fd(), [&] { return worker.stopping(); }});
+        if (!fetched) return fetched.error();
+        token = std::move(fetched).value();
+    }
+    auto opened = Producer::open(conf_.get(), worker.wake_fd(), bridge_name_);
+    if (!opened) return fmt::format("cannot make a producer: {}", opened.error());
+    producer_ = std::move(opened).value();
+    if (!token) return {};
+    auto problem = producer_->set_token(source, *token, [&worker] { worker.wake(); });
+    return problem.empty() ? problem : fmt::format("{}: {}", source.name(), problem);
 }
 
 void KafkaEngine::serve(Worker& worker) {
@@ -285,7 +299,8 @@ void KafkaEngine::check_health(Worker& worker, bool all_brokers_down) {
         stall_ = fmt::format("the cluster answers but has confirmed nothing for {} s",
                              settings_.confirm_timeout.count() / 1000);
     } else {
-        stall_.clear();
+        // It goes on until the present token ends or the cluster asks for the next one.
+        stall_ = producer_->token_problem();
     }
     worker.stalled(stall_);
 }

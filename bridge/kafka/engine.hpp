@@ -43,6 +43,8 @@ class KafkaEngine final : public Engine {
 
   private:
     bool connect(Worker& worker);
+    /// Empty when there is a producer, with what it needs to prove itself.
+    std::string open_producer(Worker& worker);
     void serve(Worker& worker);
     void drain(Worker& worker);
     void close(Worker& worker, std::string reason);

@@ -13,20 +13,34 @@ Result<std::unique_ptr<Producer>, std::string> Producer::open(const rd_kafka_con
                                                               std::string bridge_name) {
     std::array<char, 512> text{};
     ConfPtr copy(rd_kafka_conf_dup(conf));
+    auto certificate = std::make_unique<CertificateProblem>();
+    rd_kafka_conf_set_opaque(copy.get(), certificate.get());
     rd_kafka_t* handle = rd_kafka_new(RD_KAFKA_PRODUCER, copy.get(), text.data(), text.size());
     if (!handle) return Err{std::string(text.data())};
     static_cast<void>(copy.release());  // now the producer's
-    return std::unique_ptr<Producer>(new Producer(handle, wake_fd, std::move(bridge_name)));
+    return std::unique_ptr<Producer>(
+        new Producer(handle, wake_fd, std::move(bridge_name), std::move(certificate)));
 }
 
-Producer::Producer(rd_kafka_t* handle, int wake_fd, std::string bridge_name)
-    : handle_(handle), queue_(rd_kafka_queue_get_main(handle)), bridge_name_(std::move(bridge_name)) {
+Producer::Producer(rd_kafka_t* handle, int wake_fd, std::string bridge_name,
+                   std::unique_ptr<CertificateProblem> certificate)
+    : handle_(handle),
+      queue_(rd_kafka_queue_get_main(handle)),
+      bridge_name_(std::move(bridge_name)),
+      certificate_(std::move(certificate)) {
     rd_kafka_set_log_queue(handle_, nullptr);  // nullptr: the main queue
     const std::uint64_t one = 1;               // what an eventfd wants to be written
     rd_kafka_queue_io_event_enable(queue_, wake_fd, &one, sizeof one);
 }
 
+std::string Producer::set_token(const TokenSource& source, const Token& token, std::function<void()> wake) {
+    auto problem = give_token(handle_, token);
+    if (problem.empty()) tokens_ = std::make_unique<TokenKeeper>(handle_, source, token, std::move(wake));
+    return problem;
+}
+
 Producer::~Producer() {
+    tokens_.reset();
     rd_kafka_queue_io_event_enable(queue_, -1, nullptr, 0);
     rd_kafka_queue_destroy(queue_);
     rd_kafka_destroy(handle_);
@@ -86,6 +100,9 @@ void Producer::poll(PollResult& result) {
             case RD_KAFKA_EVENT_LOG:
                 take_log(event);
                 break;
+            case RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH:
+                if (tokens_) tokens_->refresh();
+                break;
             default:
                 break;
         }
@@ -120,7 +137,8 @@ void Producer::take_error(rd_kafka_event_t* event, PollResult& result) {
         result.all_brokers_down = true;
         if (last_error_.empty()) last_error_ = text;
     } else {
-        last_error_ = text;
+        auto why = explain_security_error(code, text, certificate_->take());
+        (why.certain ? security_error_ : last_error_) = why.text.empty() ? std::string(text) : why.text;
     }
 }
 
@@ -137,7 +155,10 @@ rd_kafka_resp_err_t Producer::probe(std::chrono::milliseconds timeout) {
     const rd_kafka_metadata_t* metadata = nullptr;
     const auto error = rd_kafka_metadata(handle_, 0, nullptr, &metadata, static_cast<int>(timeout.count()));
     if (metadata) rd_kafka_metadata_destroy(metadata);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) last_error_.clear();
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        last_error_.clear();
+        security_error_.clear();
+    }
     return error;
 }
 

@@ -12,7 +12,9 @@
 
 #include "base/result.hpp"
 #include "bridge/connector.hpp"
+#include "bridge/kafka/security.hpp"
 #include "bridge/kafka/settings.hpp"
+#include "bridge/kafka/token.hpp"
 #include "bridge/lane_queue.hpp"
 
 namespace sluice::bridge::kafka {
@@ -22,7 +24,8 @@ struct ConfDeleter {
 };
 using ConfPtr = std::unique_ptr<rd_kafka_conf_t, ConfDeleter>;
 
-/// The librdkafka configuration of a bridge. The error names key, problem and expectation.
+/// The librdkafka configuration of a bridge. The error names key, problem and expectation. It names the files
+/// of TLS: each producer made from it reads them anew.
 Result<ConfPtr, std::string> make_conf(const KafkaSettings& settings, std::uint32_t inflight_messages_max);
 
 struct HeadersDeleter {
@@ -58,6 +61,11 @@ class Producer {
   public:
     static Result<std::unique_ptr<Producer>, std::string> open(const rd_kafka_conf_t* conf, int wake_fd,
                                                                std::string bridge_name);
+    /// Right after open(), where SASL is OAUTHBEARER: the first token, and where further ones come from.
+    /// Empty, or why the token cannot be used.
+    std::string set_token(const TokenSource& source, const Token& token, std::function<void()> wake);
+    /// Why there is no fresh token; empty when there is, and where none is wanted.
+    std::string token_problem() const { return tokens_ ? tokens_->problem() : std::string(); }
     /// Blocks while librdkafka's threads end.
     ~Producer();
     Producer(const Producer&) = delete;
@@ -75,8 +83,9 @@ class Producer {
     void purge(PollResult& result);
 
     std::size_t in_flight() const { return in_flight_.size(); }
-    /// The last thing librdkafka complained of; empty when it did not.
-    const std::string& last_error() const { return last_error_; }
+    /// What librdkafka complained of since the last answer; empty when it did not. Who does not let us in
+    /// comes before what follows from it.
+    const std::string& last_error() const { return security_error_.empty() ? last_error_ : security_error_; }
 
   private:
     /// What librdkafka carries as the opaque pointer of a record.
@@ -85,7 +94,8 @@ class Producer {
         std::list<std::unique_ptr<Flight>>::iterator self;
     };
 
-    Producer(rd_kafka_t* handle, int wake_fd, std::string bridge_name);
+    Producer(rd_kafka_t* handle, int wake_fd, std::string bridge_name,
+             std::unique_ptr<CertificateProblem> certificate);
     void take_reports(rd_kafka_event_t* event, PollResult& result);
     void take_error(rd_kafka_event_t* event, PollResult& result);
     void take_log(rd_kafka_event_t* event);
@@ -93,7 +103,9 @@ class Producer {
     rd_kafka_t* handle_;
     rd_kafka_queue_t* queue_;
     std::string bridge_name_;
-    std::string last_error_;
+    std::string last_error_, security_error_;
+    std::unique_ptr<CertificateProblem> certificate_;  ///< librdkafka's threads write to it
+    std::unique_ptr<TokenKeeper> tokens_;
     std::list<std::unique_ptr<Flight>> in_flight_;
 };
 

@@ -6,12 +6,14 @@ namespace {
 constexpr std::string_view compressions[] = {"none", "gzip", "snappy", "lz4", "zstd"};
 
 constexpr std::string_view topic_illegal_names[] = {"refuse", "replace"};
+constexpr std::string_view sasl_names[] = {"none", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer"};
+constexpr std::string_view preset_names[] = {"event_hubs", "confluent_cloud", "msk_scram", "msk_tls"};
 
-constexpr SettingRow bridge_table[] = {
+constexpr SettingRow own_table[] = {
     {.key = "servers",
      .kind = SettingKind::text_list,
      .default_text = "",
-     .doc = "Bootstrap servers of the cluster, each \"host:port\"; without a port 9092.",
+     .doc = "Bootstrap servers of the cluster, each \"host:port\"; without a port 9092, or the preset's.",
      .assign = bind_setting<&KafkaSettings::servers>,
      .required = true},
     {.key = "client_id",
@@ -56,10 +58,48 @@ constexpr SettingRow bridge_table[] = {
     {.key = "options",
      .kind = SettingKind::text_list,
      .default_text = "",
-     .doc = "Further settings of librdkafka, each \"name=value\", such as \"security.protocol=SASL_SSL\". "
+     .doc = "Further settings of librdkafka, each \"name=value\", such as \"socket.nagle.disable=true\". "
             "Those on which delivery and order rest cannot be changed.",
      .assign = bind_setting<&KafkaSettings::options>},
+    {.key = "preset",
+     .kind = SettingKind::choice,
+     .default_text = "",
+     .doc = "What a managed cluster wants: port, TLS, `sasl`, for Azure Event Hubs also the user "
+            "\"$ConnectionString\" and how long a connection may idle. Each key can still be set.",
+     .assign = bind_setting<&KafkaSettings::preset>,
+     .choices = preset_names},
+    {.key = "sasl",
+     .kind = SettingKind::choice,
+     .default_text = "",
+     .doc = "How the bridge proves itself, beside or instead of a certificate. Left out: as the preset says, "
+            "else \"none\".",
+     .assign = bind_setting<&KafkaSettings::sasl>,
+     .choices = sasl_names},
+    {.key = "user",
+     .kind = SettingKind::text,
+     .default_text = "",
+     .doc = "The user name for \"plain\" and \"scram-...\"; Confluent Cloud: the API key.",
+     .assign = bind_setting<&KafkaSettings::user>},
+    {.key = "password",
+     .kind = SettingKind::secret,
+     .default_text = "",
+     .doc = "The user's password; Event Hubs: the connection string; Confluent Cloud: the API secret.",
+     .assign = bind_setting<&KafkaSettings::password>},
+    {.key = "token_file",
+     .kind = SettingKind::path,
+     .default_text = "",
+     .doc = "File with the token for \"oauthbearer\"; read again when it changes and before the token "
+            "expires.",
+     .assign = bind_setting<&KafkaSettings::token_file>},
+    {.key = "token_command",
+     .kind = SettingKind::text_list,
+     .default_text = "",
+     .doc =
+         "Program and arguments that print the token for \"oauthbearer\"; run without a shell, for at most "
+         "30 s, and again before the token expires.",
+     .assign = bind_setting<&KafkaSettings::token_command>},
 };
+constexpr auto bridge_table = join_rows(own_table, tls_rows<&KafkaSettings::tls>);
 
 constexpr SettingRow route_table[] = {
     {.key = "topic",

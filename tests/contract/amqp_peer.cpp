@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <stdexcept>
 
+#include "tests/contract/certificates.hpp"
+
 namespace sluice::bridge::test {
 namespace {
 
@@ -86,8 +88,9 @@ bool AmqpClient::get(const std::string& queue, Received& received) {
     return true;
 }
 
-AmqpPeer::AmqpPeer(std::unique_ptr<sluice::test::ChildProcess> process, int port, std::string folder)
-    : process_(std::move(process)), port_(port), folder_(std::move(folder)) {}
+AmqpPeer::AmqpPeer(std::unique_ptr<sluice::test::ChildProcess> process, int port, int tls_port,
+                   std::string folder)
+    : process_(std::move(process)), port_(port), tls_port_(tls_port), folder_(std::move(folder)) {}
 
 AmqpPeer::~AmqpPeer() {
     process_.reset();
@@ -136,15 +139,16 @@ std::string AmqpPeer::ask(const std::string& command) {
 std::unique_ptr<Peer> start_amqp_peer(std::string& why) {
     std::string folder = (std::filesystem::temp_directory_path() / "sluice-rabbitmq-XXXXXX").string();
     if (!::mkdtemp(folder.data())) throw std::runtime_error("mkdtemp");
-    auto process = std::make_unique<sluice::test::ChildProcess>(std::vector<std::string>{
-        "python3", SLUICE_SOURCE_DIR "/tests/tools/rabbitmq_node.py", folder, "--heartbeat", "60"});
+    auto process = std::make_unique<sluice::test::ChildProcess>(
+        std::vector<std::string>{"python3", SLUICE_SOURCE_DIR "/tests/tools/rabbitmq_node.py", folder,
+                                 "--heartbeat", "60", "--tls", certificates().path()});
     const std::string line = process->read_line(std::chrono::seconds(150)).value_or("no answer");
-    int port = 0;
-    if (std::sscanf(line.c_str(), "ready amqp=%d", &port) != 1) {
+    int port = 0, tls_port = 0;
+    if (std::sscanf(line.c_str(), "ready amqp=%d node=%*s pid=%*d amqps=%d", &port, &tls_port) != 2) {
         why = "the RabbitMQ node did not start (is rabbitmq-server installed?): " + line;
         return nullptr;
     }
-    return std::make_unique<AmqpPeer>(std::move(process), port, folder);
+    return std::make_unique<AmqpPeer>(std::move(process), port, tls_port, folder);
 }
 
 }  // namespace sluice::bridge::test

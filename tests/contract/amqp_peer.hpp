@@ -31,7 +31,7 @@ class AmqpClient {
 
 class AmqpPeer final : public Peer {
   public:
-    AmqpPeer(std::unique_ptr<sluice::test::ChildProcess> process, int port, std::string folder);
+    AmqpPeer(std::unique_ptr<sluice::test::ChildProcess> process, int port, int tls_port, std::string folder);
     ~AmqpPeer() override;
 
     std::string address() const override { return "127.0.0.1:" + std::to_string(port_); }
@@ -47,10 +47,11 @@ class AmqpPeer final : public Peer {
     void thaw() override { ask("thaw"); }
     std::string ask(const std::string& command) override;
     int port() const { return port_; }
+    int tls_port() const { return tls_port_; }  ///< takes certificates(), and logins by EXTERNAL
 
   private:
     std::unique_ptr<sluice::test::ChildProcess> process_;
-    int port_;
+    int port_, tls_port_;
     std::string folder_;
     std::map<std::string, std::vector<Received>> received_;  ///< by place: what is taken off is gone there
 };

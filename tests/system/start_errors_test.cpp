@@ -123,6 +123,20 @@ TEST_F(StartErrors, unknown_bridge_type) {
     expect_check_refuses(config, {config_path() + ":9:", "`bridge.type`", "carrier_pigeon"});
 }
 
+/// What a connector finds out when it is made, the check finds too.
+TEST_F(StartErrors, missing_ca_of_a_bridge) {
+    for (const char* type : {"kafka", "amqp"}) {
+        const std::string config =
+            plain(fmt::format("[[bridge]]\nname = \"plant\"\ntype = \"{}\"\nservers = [\"localhost:1\"]\n"
+                              "ca_file = \"ca.crt\"\n[[bridge.route]]\nfrom = \"#\"\n{}",
+                              type, std::string(type) == "kafka" ? "topic = \"t\"\n" : ""));
+        const std::vector<std::string> words{config_path() + ":", "ca_file: " + path("ca.crt"),
+                                             "No such file", "expected a PEM file with CA certificates"};
+        expect_refused(config, words);
+        expect_check_refuses(config, words);
+    }
+}
+
 TEST_F(StartErrors, open_door_without_saying_so) {
     expect_refused(
         fmt::format("[broker]\ndata_dir = \"{}\"\n[[listener]]\nport = 0\nanonymous = true\n", path("data")),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A private RabbitMQ node for tests and the demo: any user, no service manager, free ports on loopback.
 
-    rabbitmq_node.py FOLDER [--heartbeat SECONDS]
+    rabbitmq_node.py FOLDER [--heartbeat SECONDS] [--tls CERTIFICATES]
 
 Prints "ready amqp=PORT node=NAME pid=PID" when the node takes connections. Then each command on standard
 input is answered by one line, "ok ..." or "error ...":
@@ -9,6 +9,9 @@ input is answered by one line, "ok ..." or "error ...":
     kill9   kills the node at once          freeze, thaw   SIGSTOP and SIGCONT to the node
     stop    ends it in good order           ctl ARGS...    rabbitmqctl ARGS...; quoted as a shell does
     start   starts it again, same data      quit
+
+With --tls, a folder that certs/make-dev-certs made, there is a second port, told as "amqps=PORT" at the end of the first
+line. There a client may show a certificate of that CA, and log in by EXTERNAL as its common name.
 
 It ends, with the node and its port mapper, on SIGTERM or when standard input closes. Everything it writes
 is in FOLDER.
@@ -64,10 +67,11 @@ def is_running(pid):
 
 
 class Node:
-    def __init__(self, folder, heartbeat_s):
+    def __init__(self, folder, heartbeat_s, certificates=None):
         self.folder = os.path.abspath(folder)
         self.sbin = installation()
-        self.port, self.epmd_port, dist, ctl_dist = free_ports(4)
+        self.port, self.epmd_port, dist, ctl_dist, self.tls_port = free_ports(5)
+        self.certificates = os.path.abspath(certificates) if certificates else None
         self.name = f"sluice{self.port}@localhost"
         self.pid_file = os.path.join(self.folder, "pid")
         self.pid = None
@@ -90,9 +94,20 @@ class Node:
                     "vm_memory_high_watermark.relative = 0.4\n"
                     "disk_free_limit.absolute = 50000000\n"
                     "log.file.level = warning\n")
+            if self.certificates:
+                f.write(f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\n"
+                        f"ssl_options.cacertfile = {self.certificates}/ca.crt\n"
+                        f"ssl_options.certfile = {self.certificates}/server.crt\n"
+                        f"ssl_options.keyfile = {self.certificates}/server.key\n"
+                        "ssl_options.verify = verify_peer\n"
+                        "ssl_options.fail_if_no_peer_cert = false\n"
+                        "auth_mechanisms.1 = PLAIN\n"
+                        "auth_mechanisms.2 = AMQPLAIN\n"
+                        "auth_mechanisms.3 = EXTERNAL\n"
+                        "ssl_cert_login_from = common_name\n")
         open(self.path("env.conf"), "w").close()
         with open(self.path("enabled_plugins"), "w") as f:
-            f.write("[].\n")
+            f.write("[rabbitmq_auth_mechanism_ssl].\n" if self.certificates else "[].\n")
         # Nodes and rabbitmqctl know each other by this; Erlang insists on the mode.
         cookie = self.path("home", ".erlang.cookie")
         if not os.path.exists(cookie):
@@ -212,15 +227,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("--heartbeat", type=int, default=60)
+    parser.add_argument("--tls", metavar="CERTIFICATES")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    node = Node(args.folder, args.heartbeat)
+    node = Node(args.folder, args.heartbeat, args.tls)
     try:
         started = node.start()
         if not started.startswith("ok"):
             print(started, flush=True)
             return 1
-        print(f"ready amqp={node.port} node={node.name} pid={node.pid}", flush=True)
+        tls = f" amqps={node.tls_port}" if args.tls else ""
+        print(f"ready amqp={node.port} node={node.name} pid={node.pid}{tls}", flush=True)
         for line in sys.stdin:
             line = line.strip()
             if line == "quit":
