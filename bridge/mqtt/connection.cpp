@@ -45,7 +45,7 @@ Result<std::unique_ptr<Connection>, std::string> Connection::open(const MqttSett
     connection->stream_ = std::move(stream).value();
     connection->limits_.keep_alive = settings.keep_alive;
     connection->send_connect(settings, hello);
-    if (auto taken = connection->await_connack(worker, deadline, settings.user); !taken)
+    if (auto taken = connection->await_connack(worker, deadline, settings); !taken)
         return Err{fmt::format("{}: {}", to_text(server), taken.error())};
     const auto now = Steady::now();
     connection->last_received_ = connection->last_sent_ = connection->last_headway_ = now;
@@ -69,12 +69,13 @@ void Connection::send_connect(const MqttSettings& settings, const Hello& hello) 
 }
 
 Result<void, std::string> Connection::await_connack(Worker& worker, Steady::time_point deadline,
-                                                    const std::string& user) {
+                                                    const MqttSettings& settings) {
+    const bool bare = settings.tls.enabled() && settings.tls.certificate.empty();
     bool taken = false;
     const auto on_frame = [&](const wire::Frame& frame) {
         if (taken) return false;
         taken = true;
-        problem_ = take_connack(frame, user);
+        problem_ = take_connack(frame, settings.user);
         return false;  // what follows is for the engine
     };
     ByteBuffer received;
@@ -85,7 +86,10 @@ Result<void, std::string> Connection::await_connack(Worker& worker, Steady::time
             return Err{fmt::format("the server does not speak MQTT: {}", fed.error().what)};
         if (taken && problem_.empty()) return {};
         if (taken) return Err{std::exchange(problem_, {})};
-        if (!alive) return Err{fmt::format("no answer to CONNECT: {}", stream_->problem())};
+        // TLS 1.3 lets a client in before its certificate is judged; the verdict may be lost with the socket.
+        if (!alive)
+            return Err{fmt::format("no answer to CONNECT: {}{}", stream_->problem(),
+                                   bare ? "; perhaps it wants a client certificate (`certificate`)" : "")};
         if (worker.stopping()) return Err{std::string("stopping")};
         const auto left = std::chrono::ceil<milliseconds>(deadline - Steady::now());
         if (left.count() <= 0) return Err{std::string("the server does not answer CONNECT (timed out)")};

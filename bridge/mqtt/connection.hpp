@@ -71,7 +71,7 @@ class Connection {
     Connection(wire::Version version, std::uint32_t packet_bytes_max);
     void send_connect(const MqttSettings& settings, const Hello& hello);
     Result<void, std::string> await_connack(Worker& worker, Steady::time_point deadline,
-                                            const std::string& user);
+                                            const MqttSettings& settings);
     std::string take_connack(const wire::Frame& frame, const std::string& user);
     void take(const wire::Frame& frame, const std::function<void(const wire::Frame&)>& on_frame);
     void keep_alive();

@@ -117,7 +117,7 @@ void MqttEngine::serve(Worker& worker) {
     last_progress_ = Steady::now();
     worker.up();
     worker.take_settled();  // of an earlier connection
-    receiver_.begin(*connection_, server_);
+    receiver_.begin(*connection_, server_, worker);
     while (!worker.stopping() && service(worker)) {
         lanes_.push(worker.take());
         pump();

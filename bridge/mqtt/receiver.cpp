@@ -43,7 +43,7 @@ std::uint16_t Receiver::receive_maximum() const {
     return static_cast<std::uint16_t>(std::min<std::uint32_t>(inflight_max_, 65'535));
 }
 
-void Receiver::begin(Connection& connection, std::size_t server) {
+void Receiver::begin(Connection& connection, std::size_t server, Worker& worker) {
     open_.clear();
     open_ids_.clear();
     incoming_.clear();
@@ -62,6 +62,7 @@ void Receiver::begin(Connection& connection, std::size_t server) {
         subscription.answered = subscription.granted;
         if (!subscription.granted) subscribe(row, connection);
     }
+    if (has_routes()) tell_source(worker);
 }
 
 void Receiver::subscribe(std::size_t row, Connection& connection) {

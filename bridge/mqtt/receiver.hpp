@@ -31,7 +31,7 @@ class Receiver {
     std::uint16_t receive_maximum() const;
 
     /// A new connection: what was unsettled is void, and comes again. `server` tells one server from another.
-    void begin(Connection& connection, std::size_t server);
+    void begin(Connection& connection, std::size_t server, Worker& worker);
     /// The connection may end now: nothing more is handed on or acknowledged by itself.
     void close() { closing_ = true; }
 

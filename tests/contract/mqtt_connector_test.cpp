@@ -217,7 +217,7 @@ TEST_F(MqttConnector, what_the_server_refuses_for_good_is_refused_in_its_words) 
     auto link = fake_.welcome();
     const std::vector<std::pair<int, std::string>> codes{
         {0x87, "not authorized"},         {0x90, "topic name invalid"},   {0x95, "packet too large"},
-        {0x99, "payload format invalid"}, {0x9A, "retain not supported"}, {0x9B, "qos not supported"}};
+        {0x99, "payload format invalid"}, {0x9A, "retain not supported"}, {0x9B, "QoS not supported"}};
     for (const auto& [code, words] : codes) {
         feeder_.publish_text(0, "plant/a", words);
         const auto publish = link->next_publish();

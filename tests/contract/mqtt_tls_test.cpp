@@ -69,7 +69,7 @@ TEST_F(MqttConnectorTls, a_client_certificate_is_shown) {
 
 TEST_F(MqttConnectorTls, a_missing_client_certificate_is_told) {
     use_tls("localhost", broker_->ports().mutual);
-    expect_failure("certificate required");
+    expect_failure("certificate");
 }
 
 TEST_F(MqttConnectorTls, a_port_without_tls_is_told) {

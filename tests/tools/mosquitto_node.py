@@ -51,13 +51,14 @@ class Node:
 
     def write_files(self):
         with open(os.path.join(self.folder, "acl"), "w") as f:
-            f.write("topic readwrite #\ntopic deny +/plant/refused\n")
+            # A "topic" line says nothing about sessions that wait for their client, a "pattern" line does.
+            f.write("topic deny +/plant/refused\npattern readwrite #\n")
         tls = (f"cafile {self.certs}/ca.crt\ncertfile {self.certs}/server.crt\nkeyfile {self.certs}/server.key\n")
         with open(os.path.join(self.folder, "mosquitto.conf"), "w") as f:
             f.write(f"user {pwd.getpwuid(os.getuid()).pw_name}\n"
                     f"allow_anonymous true\nacl_file {self.folder}/acl\n"
                     f"persistence true\npersistence_location {self.folder}/\n"
-                    "max_queued_messages 0\n"
+                    "max_queued_messages 0\nqueue_qos0_messages true\n"
                     f"listener {self.plain} 127.0.0.1\n"
                     f"listener {self.tls} 127.0.0.1\n{tls}"
                     f"listener {self.tls} 127.0.0.2\n{tls}"
