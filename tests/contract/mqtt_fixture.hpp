@@ -3,6 +3,7 @@
 #include "tests/contract/connector_fixture.hpp"
 #include "tests/contract/mqtt_peer.hpp"
 #include "tests/support/fake_mqtt_broker.hpp"
+#include "tests/support/properties.hpp"
 
 namespace sluice::bridge::test {
 
@@ -47,7 +48,29 @@ class MqttConnectorFixture : public ConnectorFixture {
         return created.ok() ? "" : created.error();
     }
 
+    core::Message::Fields fields_with_everything() {
+        properties_.payload_format(1)
+            .content_type("application/json")
+            .response_topic("answers/7")
+            .correlation_data("call 9")
+            .user("site", "Jülich")
+            .user("sluice-id", "forged")
+            .user("sluice-sequence", "forged")
+            .user("sluice-origin", "forged")
+            .user("line", "4");
+        core::Message::Fields fields;
+        fields.topic = "plant/v1/telemetry";
+        fields.properties = properties_.bytes;
+        fields.payload = as_bytes("{}");
+        fields.retain = true;
+        fields.client_id = "device-7";
+        fields.received = Feeder::now();
+        fields.expiry_interval_s = 3600;
+        return fields;
+    }
+
     MqttPeer* broker_ = nullptr;
+    sluice::test::PropertyBytes properties_;
     sluice::test::FakeMqttBroker fake_;
 };
 

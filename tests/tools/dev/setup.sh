@@ -36,7 +36,7 @@ build libpaho-mqttpp-dev the device simulator (C++ part)
 build libgtest-dev unit tests are part of the build description
 build libgmock-dev likewise
 build libbenchmark-dev likewise, for benchmarks
-build libssl-dev TLS of the load generator
+build libssl-dev TLS of the bridges and of the load generator
 build openssl makes development certificates
 build python3 development certificates, the demo and checks
 test clang address sanitizer and fuzzers
