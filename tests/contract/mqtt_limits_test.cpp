@@ -136,10 +136,14 @@ TEST_F(MqttConnectorLimits, what_the_server_does_not_take_now_comes_again_in_ord
         link->send_puback(publish->packet_id, static_cast<std::uint8_t>(code));
         ASSERT_TRUE(wait_stall("does not take the message"));
         publish_numbers(1, 5);
+        EXPECT_FALSE(link->next(milliseconds(100))) << "sent again, or overtaken, without a pause";
         for (int i = 0; i < 5; ++i) {
             publish = link->next_publish();
             ASSERT_TRUE(publish) << code;
             EXPECT_EQ(publish->payload, std::to_string(i)) << "the lane was overtaken";
+            if (i == 0) {
+                EXPECT_FALSE(link->next(milliseconds(50))) << "more than one to try with";
+            }
             link->send_puback(publish->packet_id, i == 0 ? 0x10 : 0);  // no matching subscribers: taken
         }
         EXPECT_TRUE(feeder_.wait_confirmed(before + 5));
