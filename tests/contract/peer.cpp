@@ -20,6 +20,13 @@ void SettingsUnderTest::route(std::string_view key, SettingValue value, std::siz
     set(module->route_rows(), spec.routes.at(index).settings.get(), key, std::move(value));
 }
 
+void SettingsUnderTest::add_down() {
+    spec.down_routes.push_back({"", "test.toml:7", module->make_down_settings()});
+}
+void SettingsUnderTest::down(std::string_view key, SettingValue value, std::size_t index) {
+    set(module->down_rows(), spec.down_routes.at(index).settings.get(), key, std::move(value));
+}
+
 SettingsUnderTest make_settings(const ConnectorModule& module) {
     SettingsUnderTest settings{&module, {}};
     settings.spec.bridge_name = "test";
@@ -48,6 +55,7 @@ Peer* peer_of(const std::string& name, std::string& why) {
         {"kafka", &start_kafka_peer},
         {"kafka_real", &start_kafka_node_peer},
         {"amqp", &start_amqp_peer},
+        {"mqtt", &start_mqtt_peer},
         {"file", &start_file_peer},
     };
     static std::map<std::string, Started> started;

@@ -13,8 +13,9 @@ namespace sluice::bridge::test {
 struct Received {
     std::string payload;
     bool has_payload = true;  ///< false: there was none at all, which is not the same as an empty one
-    std::string key;          ///< Kafka: the record's key; AMQP: the routing key
-    std::map<std::string, std::string> headers;  ///< as text; AMQP's properties have a '@' in front
+    std::string key;          ///< Kafka: the record's key; AMQP: the routing key; MQTT: the topic
+    std::map<std::string, std::string>
+        headers;  ///< as text; AMQP's and MQTT's properties have a '@' in front
 };
 
 /// Assigns a value to the row of that key, as the config loader does.
@@ -26,6 +27,8 @@ struct SettingsUnderTest {
     ConnectorSpec spec;
     void bridge(std::string_view key, SettingValue value);
     void route(std::string_view key, SettingValue value, std::size_t index = 0);
+    void add_down();
+    void down(std::string_view key, SettingValue value, std::size_t index = 0);
 };
 /// One route, nothing set.
 SettingsUnderTest make_settings(const ConnectorModule& module);
@@ -69,5 +72,6 @@ std::unique_ptr<Peer> start_kafka_peer(std::string& why);
 std::unique_ptr<Peer> start_kafka_node_peer(std::string& why);
 std::unique_ptr<Peer> start_amqp_peer(std::string& why);
 std::unique_ptr<Peer> start_file_peer(std::string& why);
+std::unique_ptr<Peer> start_mqtt_peer(std::string& why);
 
 }  // namespace sluice::bridge::test

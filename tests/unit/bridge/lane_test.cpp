@@ -27,7 +27,7 @@ class FakeShard final : public shard::LinkHost, public Upstream {
                  .inflight_max = inflight_max,
                  .drain_rate = drain_rate,
                  .label = "bridge 'test'"},
-                *this, *this, stats_) {}
+                *this, std::shared_ptr<Upstream>(std::shared_ptr<void>(), this), stats_) {}
 
     Now now() override { return now_; }
     void attach_link(shard::LinkNumber /*link*/, std::uint16_t quota) override { quota_ = quota; }
@@ -36,6 +36,13 @@ class FakeShard final : public shard::LinkHost, public Upstream {
         --in_flight_;
         --backlog_;
     }
+    void refuse(shard::LinkNumber /*link*/, wire::PacketId /*packet_id*/) override {
+        --in_flight_;
+        --backlog_;
+    }
+    bool give(shard::LinkNumber /*to*/, const core::MessagePtr& /*message*/) override { return false; }
+    void read_queue(shard::LinkNumber /*link*/, core::RowId /*after*/) override {}
+    void forget(shard::LinkNumber /*link*/, const core::QueueEntry& /*entry*/) override {}
     void offer(std::uint64_t /*epoch*/, std::vector<Outgoing> batch) override {
         offered_ += batch.size();
         for (const Outgoing& outgoing : batch) tags_.push_back(outgoing.tag);
@@ -53,7 +60,6 @@ class FakeShard final : public shard::LinkHost, public Upstream {
         shard::UpstreamConfirmed note;
         for (const std::uint64_t tag : std::exchange(tags_, {})) note.confirms.push_back({tag, true, {}});
         if (!note.confirms.empty()) lane_.on_note(std::move(note));
-        lane_.on_tick(now_);
         end_turn();
     }
     void arrives(std::size_t messages) { backlog_ += messages; }
@@ -76,7 +82,7 @@ class FakeShard final : public shard::LinkHost, public Upstream {
   private:
     const core::MessagePtr message_ = sample();
     Now now_{MonoTime(Millis(1'000'000)), WallTime(Millis(1'700'000'000'000))};
-    LaneStats stats_;
+    const std::shared_ptr<LaneStats> stats_ = std::make_shared<LaneStats>();
     std::vector<std::uint64_t> tags_;  // offered and not yet confirmed
     std::size_t in_flight_ = 0;        // as the session has it
     std::size_t backlog_ = 0;
