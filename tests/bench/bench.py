@@ -101,7 +101,8 @@ def main():
         options.markdown.write_text(text)
     if options.json:
         about = {"versions": versions(options), "rounds": options.rounds, "machine": platform.machine(),
-                 "kernel": platform.release(), "left_out": left_out, "kafka": options.kafka, "sluice": found["sluice"], "mosquitto": found["mosquitto"]}
+                 "kernel": platform.release(), "left_out": left_out, "kafka": options.kafka,
+                 "sluice": found["sluice"], "mosquitto": found["mosquitto"]}
         options.json.write_text(json.dumps(about, indent=1) + "\n")
     return 0
 

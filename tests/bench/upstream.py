@@ -2,6 +2,7 @@
 a bridge there is configured with, and a count of what has arrived."""
 
 import glob
+import os
 import pathlib
 import queue
 import shutil
@@ -25,7 +26,9 @@ class Peer:
     title = kind = ""
     program = ""  # beside the broker's; empty: none is needed
 
-    def __init__(self, sluiced):
+    def __init__(self, sluiced, spare_time=False):
+        """`spare_time`: it stands for other machines, and takes only time that nobody else wants."""
+        self.prepare = (lambda: os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))) if spare_time else None
         folder = pathlib.Path(sluiced).resolve().parent
         needed = [folder / "upstream_tap", folder.parent / "lib" / "sluice" / f"bridge-{self.kind}.so"]
         if self.program:
@@ -51,7 +54,8 @@ class Peer:
         raise NotImplementedError
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        preexec_fn=self.prepare)
         try:
             self.begin(self._line())
         except BaseException:
@@ -63,7 +67,7 @@ class Peer:
         self.process.stdin.close()
         self.process.stdout.close()
         try:
-            self.process.wait(30)
+            self.process.wait(90)  # it ends its node in good order
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
