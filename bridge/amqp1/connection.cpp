@@ -212,7 +212,8 @@ std::string Connection::transport_problem() {
                            settings_.user.empty() ? "us" : fmt::format("user '{}'", settings_.user), text);
     if (!stream_->why().empty()) return fmt::format("{}: {}", to_text(server_), stream_->why());
     if (pn_connection_driver_read_closed(&driver_) && text.find("aborted") != std::string::npos)
-        return fmt::format("{} closed the connection", to_text(server_));
+        return fmt::format("{} closed the connection{}", to_text(server_),
+                           opened_ ? "" : " before it let us in");
     return fmt::format("{}: {}", to_text(server_), text.empty() ? "the connection was closed" : text);
 }
 

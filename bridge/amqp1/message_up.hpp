@@ -12,7 +12,7 @@ namespace sluice::bridge::amqp1 {
 
 /// In an address: the levels of {topic} are parted by '.'.
 void append_address(std::string& out, Template::Field field, std::string_view value);
-/// The same, but whatever means something in a path is percent-encoded, as RabbitMQ wants it: a value can
+/// The same, but whatever means something in a path is percent-encoded, as RabbitMQ 4 wants it: a value can
 /// then not lead to another exchange or queue than the template says.
 void append_path(std::string& out, Template::Field field, std::string_view value);
 

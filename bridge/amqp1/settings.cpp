@@ -69,7 +69,7 @@ constexpr SettingRow route_table[] = {
      .doc =
          "Template of the address to send to: a queue, a topic or an event hub; RabbitMQ 4: "
          "\"/exchanges/NAME/KEY\" or \"/queues/NAME\". {topic} has '.' in place of '/'. In one that begins "
-         "with '/' all values are percent-encoded, as RabbitMQ wants it.",
+         "with '/' all values are percent-encoded, as RabbitMQ 4 wants it.",
      .assign = bind_setting<&Amqp1Route::address>,
      .required = true},
     {.key = "partition_key",

@@ -183,7 +183,7 @@ TEST_P(ConnectorContract, a_server_of_bad_form_is_refused_by_create_with_place_a
     EXPECT_NE(created.error().find("expected"), std::string::npos) << created.error();
 }
 
-INSTANTIATE_TEST_SUITE_P(peers, ConnectorContract, ::testing::Values("kafka", "amqp"),
+INSTANTIATE_TEST_SUITE_P(peers, ConnectorContract, ::testing::Values("kafka", "amqp", "amqp1"),
                          [](const auto& parameter) { return parameter.param; });
 
 }  // namespace

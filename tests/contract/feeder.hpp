@@ -101,11 +101,26 @@ class Feeder final : public ConnectorEvents {
         changed_.notify_all();
     }
 
+    void on_incoming(std::vector<Incoming> messages) override {
+        const std::lock_guard lock(mutex_);
+        ++events_;
+        for (auto& message : messages) incoming_.push_back(std::move(message));
+        changed_.notify_all();
+    }
+    void on_source(const std::string& problem) override {
+        const std::lock_guard lock(mutex_);
+        ++events_;
+        sources_.push_back(problem);
+        changed_.notify_all();
+    }
+
     // Read in wait() and read() only, while other threads run.
     std::map<Key, Confirm> confirmed_;
     std::vector<std::string> downs_, stalls_;
     std::deque<Outgoing> pending_;  ///< unconfirmed, by age
-    std::uint64_t epoch_ = 0;       ///< 0 while down
+    std::vector<Incoming> incoming_;
+    std::vector<std::string> sources_;  ///< what on_source() said
+    std::uint64_t epoch_ = 0;           ///< 0 while down
     std::size_t ups_ = 0;
     std::size_t events_ = 0;
 

@@ -20,6 +20,13 @@ void SettingsUnderTest::route(std::string_view key, SettingValue value, std::siz
     set(module->route_rows(), spec.routes.at(index).settings.get(), key, std::move(value));
 }
 
+void SettingsUnderTest::down(std::string_view key, SettingValue value, std::size_t index) {
+    set(module->down_rows(), spec.down_routes.at(index).settings.get(), key, std::move(value));
+}
+void SettingsUnderTest::add_down() {
+    spec.down_routes.push_back({"", "test.toml:9", module->make_down_settings()});
+}
+
 SettingsUnderTest make_settings(const ConnectorModule& module) {
     SettingsUnderTest settings{&module, {}};
     settings.spec.bridge_name = "test";
@@ -37,8 +44,9 @@ Peer* peer_of(const std::string& type, std::string& why) {
     static std::map<std::string, Started> started;
     const auto [it, is_new] = started.try_emplace(type);
     if (is_new) {
-        it->second.peer =
-            type == "kafka" ? start_kafka_peer(it->second.why) : start_amqp_peer(it->second.why);
+        it->second.peer = type == "kafka"   ? start_kafka_peer(it->second.why)
+                          : type == "amqp1" ? start_amqp1_peer(it->second.why)
+                                            : start_amqp_peer(it->second.why);
     }
     why = it->second.why;
     return it->second.peer.get();

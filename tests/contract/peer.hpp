@@ -14,7 +14,8 @@ struct Received {
     std::string payload;
     bool has_payload = true;  ///< false: there was none at all, which is not the same as an empty one
     std::string key;          ///< Kafka: the record's key; AMQP: the routing key
-    std::map<std::string, std::string> headers;  ///< as text; AMQP's properties have a '@' in front
+    std::map<std::string, std::string> headers;  ///< as text; AMQP's properties have a '@' in front,
+                                                 ///< annotations of 1.0 a '#'
 };
 
 /// Assigns a value to the row of that key, as the config loader does.
@@ -26,6 +27,9 @@ struct SettingsUnderTest {
     ConnectorSpec spec;
     void bridge(std::string_view key, SettingValue value);
     void route(std::string_view key, SettingValue value, std::size_t index = 0);
+    void down(std::string_view key, SettingValue value, std::size_t index = 0);
+    /// One more down route, nothing set.
+    void add_down();
 };
 /// One route, nothing set.
 SettingsUnderTest make_settings(const ConnectorModule& module);
@@ -59,5 +63,6 @@ Peer* peer_of(const std::string& type, std::string& why);
 /// Each kind's own file.
 std::unique_ptr<Peer> start_kafka_peer(std::string& why);
 std::unique_ptr<Peer> start_amqp_peer(std::string& why);
+std::unique_ptr<Peer> start_amqp1_peer(std::string& why);
 
 }  // namespace sluice::bridge::test

@@ -31,12 +31,13 @@ build libspdlog-dev logging
 build nlohmann-json3-dev JSON in conditions and in the admin API
 build librdkafka-dev the Kafka bridge
 build librabbitmq-dev the AMQP bridge
+build libqpid-proton11-dev the AMQP 1.0 bridge
 build libpaho-mqtt-dev the device simulator (C part)
 build libpaho-mqttpp-dev the device simulator (C++ part)
 build libgtest-dev unit tests are part of the build description
 build libgmock-dev likewise
 build libbenchmark-dev likewise, for benchmarks
-build libssl-dev TLS of the load generator
+build libssl-dev TLS of bridges and of the load generator
 build openssl makes development certificates
 build python3 development certificates, the demo and checks
 test clang address sanitizer and fuzzers
