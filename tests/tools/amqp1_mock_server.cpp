@@ -175,6 +175,7 @@ void Server::take_back(pn_link_t* link) {
 void Server::take_delivery(pn_delivery_t* delivery) {
     if (pn_link_is_sender(pn_delivery_link(delivery))) return take_outcome(delivery);
     pn_link_t* link = pn_delivery_link(delivery);
+    if (!(pn_link_state(link) & PN_LOCAL_ACTIVE)) return;  // detached: what still comes is void (2.6.6)
     if (!pn_delivery_readable(delivery) || pn_delivery_partial(delivery)) return;
     std::string bytes(pn_delivery_pending(delivery), '\0');
     pn_link_recv(link, bytes.data(), bytes.size());
