@@ -14,8 +14,8 @@ struct Received {
     std::string payload;
     bool has_payload = true;  ///< false: there was none at all, which is not the same as an empty one
     std::string key;          ///< Kafka: the record's key; AMQP: the routing key; MQTT: the topic
-    std::map<std::string, std::string>
-        headers;  ///< as text; AMQP's and MQTT's properties have a '@' in front
+    /// As text; AMQP's and MQTT's properties have a '@' in front, annotations of AMQP 1.0 a '#'.
+    std::map<std::string, std::string> headers;
 };
 
 /// Assigns a value to the row of that key, as the config loader does.
@@ -27,6 +27,7 @@ struct SettingsUnderTest {
     ConnectorSpec spec;
     void bridge(std::string_view key, SettingValue value);
     void route(std::string_view key, SettingValue value, std::size_t index = 0);
+    /// One more down route, nothing set.
     void add_down();
     void down(std::string_view key, SettingValue value, std::size_t index = 0);
 };
@@ -73,5 +74,6 @@ std::unique_ptr<Peer> start_kafka_node_peer(std::string& why);
 std::unique_ptr<Peer> start_amqp_peer(std::string& why);
 std::unique_ptr<Peer> start_file_peer(std::string& why);
 std::unique_ptr<Peer> start_mqtt_peer(std::string& why);
+std::unique_ptr<Peer> start_amqp1_peer(std::string& why);
 
 }  // namespace sluice::bridge::test

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A private RabbitMQ node for tests and the demo: any user, no service manager, free ports on loopback.
 
-    rabbitmq_node.py FOLDER [--heartbeat SECONDS] [--tls CERTIFICATES]
+    rabbitmq_node.py FOLDER [--heartbeat SECONDS] [--tls CERTIFICATES] [--plugins NAME,NAME...]
 
 Prints "ready amqp=PORT node=NAME pid=PID" when the node takes connections. Then each command on standard
 input is answered by one line, "ok ..." or "error ...":
@@ -67,7 +67,7 @@ def is_running(pid):
 
 
 class Node:
-    def __init__(self, folder, heartbeat_s, certificates=None):
+    def __init__(self, folder, heartbeat_s, certificates=None, plugins=""):
         self.folder = os.path.abspath(folder)
         self.sbin = installation()
         self.port, self.epmd_port, dist, ctl_dist, self.tls_port = free_ports(5)
@@ -78,7 +78,7 @@ class Node:
         self.launcher = None
         for part in ("home", "mnesia", "log", "config"):
             os.makedirs(os.path.join(self.folder, part), exist_ok=True)
-        self.write_files(heartbeat_s)
+        self.write_files(heartbeat_s, plugins)
         self.env = self.environment(dist, ctl_dist)
         self.epmd = subprocess.Popen(
             [epmd_program(), "-port", str(self.epmd_port), "-address", "127.0.0.1"],
@@ -87,7 +87,7 @@ class Node:
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
-    def write_files(self, heartbeat_s):
+    def write_files(self, heartbeat_s, plugins):
         with open(self.path("rabbitmq.conf"), "w") as f:
             f.write(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
                     f"heartbeat = {heartbeat_s}\n"
@@ -107,7 +107,10 @@ class Node:
                         "ssl_cert_login_from = common_name\n")
         open(self.path("env.conf"), "w").close()
         with open(self.path("enabled_plugins"), "w") as f:
-            f.write("[rabbitmq_auth_mechanism_ssl].\n" if self.certificates else "[].\n")
+            names = [name for name in plugins.split(",") if name]
+            if self.certificates:
+                names.append("rabbitmq_auth_mechanism_ssl")
+            f.write(f"[{','.join(names)}].\n")
         # Nodes and rabbitmqctl know each other by this; Erlang insists on the mode.
         cookie = self.path("home", ".erlang.cookie")
         if not os.path.exists(cookie):
@@ -228,9 +231,10 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--heartbeat", type=int, default=60)
     parser.add_argument("--tls", metavar="CERTIFICATES")
+    parser.add_argument("--plugins", default="")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    node = Node(args.folder, args.heartbeat, args.tls)
+    node = Node(args.folder, args.heartbeat, args.tls, args.plugins)
     try:
         started = node.start()
         if not started.startswith("ok"):

@@ -13,6 +13,14 @@ clang_major() {
     esac
 }
 
+# Named after its library's version; 11 on Debian 12, and where the lists do not say.
+proton_dev() {
+    local known
+    known=$(apt-cache search --names-only '^libqpid-proton[0-9]+-dev$' 2>/dev/null | sort -V | tail -n 1)
+    known=${known%% *}
+    echo "${known:-libqpid-proton11-dev}"
+}
+
 # One line per package: purpose, name, reason.
 packages() {
     cat <<END
@@ -31,6 +39,7 @@ build libspdlog-dev logging
 build nlohmann-json3-dev JSON in conditions and in the admin API
 build librdkafka-dev the Kafka bridge
 build librabbitmq-dev the AMQP bridge
+build $(proton_dev) the AMQP 1.0 bridge
 build libpaho-mqtt-dev the device simulator (C part)
 build libpaho-mqttpp-dev the device simulator (C++ part)
 build libgtest-dev unit tests are part of the build description
