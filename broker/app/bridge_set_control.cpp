@@ -149,6 +149,7 @@ Done<std::vector<shard::LeftoverSpool>> BridgeSet::leftovers() {
     if (!found) return Err{found.error()};
     std::vector<shard::LeftoverSpool> spools;
     for (const auto& one : *found) {
+        if (one.messages == 0) continue;
         // "$bridge/BRIDGE/ROUTE/SHARD"
         const std::string_view rest =
             std::string_view(one.client_id).substr(shard::bridge_session_prefix.size());
