@@ -1,4 +1,6 @@
 /// What only the kafka connector does.
+#include <set>
+
 #include "tests/contract/connector_fixture.hpp"
 #include "tests/support/properties.hpp"
 
@@ -168,6 +170,30 @@ TEST_F(KafkaConnector, retriable_errors_are_ridden_out_without_a_down) {
     ASSERT_EQ(all.size(), 20U);
     for (int i = 0; i < 20; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)].payload, std::to_string(i));
     EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
+}
+
+TEST_F(KafkaConnector, when_partitions_change_their_leader_nothing_is_lost_and_the_order_stays) {
+    ASSERT_EQ(peer_->ask("topic " + place_ + " 1"), "ok");
+    settings_.route("topic", place_);
+    start();
+    ASSERT_TRUE(feeder_.wait_up());
+    constexpr std::size_t messages_per_leader = 200;
+    std::size_t count = 0;
+    for (const char* leader : {"1", "2", "1", "2"}) {
+        ASSERT_EQ(peer_->ask("leader " + place_ + " 0 " + leader), "ok");
+        for (std::size_t i = 0; i < messages_per_leader; ++i)
+            feeder_.publish_text(0, "plant/a", std::to_string(count++));
+    }
+    ASSERT_TRUE(feeder_.wait_confirmed(count)) << last_down();
+    std::set<std::string> seen;
+    std::size_t next = 0;
+    for (const Received& received : peer_->receive(place_, count)) {
+        if (!seen.insert(received.payload).second) continue;
+        EXPECT_EQ(received.payload, std::to_string(next));
+        ++next;
+    }
+    EXPECT_EQ(next, count);
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U) << last_down();
 }
 
 TEST_F(KafkaConnector, after_a_fatal_error_a_new_producer_sends_everything_again) {

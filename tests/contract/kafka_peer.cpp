@@ -44,13 +44,14 @@ class KafkaPeer final : public Peer {
 
 std::unique_ptr<Peer> start_kafka_peer(std::string& why) {
     auto process = std::make_unique<sluice::test::ChildProcess>(
-        std::vector<std::string>{SLUICE_BINARY_DIR "/bin/kafka_mock"});
+        std::vector<std::string>{SLUICE_BINARY_DIR "/bin/kafka_mock", "2"});
     const auto servers = process->read_line(std::chrono::seconds(20));
     if (!servers) {
         why = "kafka_mock did not start";
         return nullptr;
     }
-    return std::make_unique<KafkaPeer>(std::move(process), *servers);
+    // The other brokers of the cluster are learnt from the first.
+    return std::make_unique<KafkaPeer>(std::move(process), servers->substr(0, servers->find(',')));
 }
 
 }  // namespace sluice::bridge::test

@@ -15,8 +15,8 @@
 namespace {
 
 constexpr const char* help_text =
-    "down | up | rtt MS | error API_KEY CODE COUNT | topic NAME PARTITIONS | topic_error NAME CODE | help | "
-    "quit";
+    "down | up | rtt MS | error API_KEY CODE COUNT | topic NAME PARTITIONS | topic_error NAME CODE | "
+    "leader TOPIC PARTITION BROKER | help | quit";
 
 rd_kafka_resp_err_t run_command(rd_kafka_mock_cluster_t* cluster, const std::string& name,
                                 std::istringstream& words, std::string& problem) {
@@ -33,6 +33,8 @@ rd_kafka_resp_err_t run_command(rd_kafka_mock_cluster_t* cluster, const std::str
     std::string topic;
     if (int partitions = 0; name == "topic" && words >> topic >> partitions)
         return rd_kafka_mock_topic_create(cluster, topic.c_str(), partitions, 1);
+    if (int partition = 0, broker = 0; name == "leader" && words >> topic >> partition >> broker)
+        return rd_kafka_mock_partition_set_leader(cluster, topic.c_str(), partition, broker);
     if (int code = 0; name == "topic_error" && words >> topic >> code) {
         rd_kafka_mock_topic_set_error(cluster, topic.c_str(), static_cast<rd_kafka_resp_err_t>(code));
         return RD_KAFKA_RESP_ERR_NO_ERROR;
