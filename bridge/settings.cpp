@@ -76,7 +76,7 @@ std::span<const SettingRow> spool_rows() {
          bind_setting<&SpoolSettings::drain_rate>, 0, 10'000'000},
         {"inflight_max", integer, "1000",
          "Messages offered to the upstream and not yet confirmed by it, per route and shard.",
-         bind_setting<&SpoolSettings::inflight_max>, 1, 1'000'000},
+         bind_setting<&SpoolSettings::inflight_max>, 1, 65'535},
     };
     return rows;
 }

@@ -75,10 +75,11 @@ amqp_table_entry_t capability(const char* name) {
 
 Result<std::unique_ptr<Connection>, std::string> Connection::open(const AmqpSettings& settings,
                                                                   const ServerAddress& server, Worker& worker,
-                                                                  Watchdog& watchdog) {
+                                                                  Watchdog& watchdog,
+                                                                  amqp_channel_t channels) {
     std::unique_ptr<Connection> connection(new Connection(watchdog));
     auto done = connection->connect_socket(settings, server, worker);
-    if (done) done = connection->log_in(settings, to_text(server));
+    if (done) done = connection->log_in(settings, to_text(server), channels);
     if (!done) return Err{done.error()};
     return connection;
 }
@@ -139,14 +140,15 @@ std::string Connection::open_tls(const AmqpSettings& settings, const ServerAddre
     return {};
 }
 
-Result<void, std::string> Connection::log_in(const AmqpSettings& settings, const std::string& server) {
+Result<void, std::string> Connection::log_in(const AmqpSettings& settings, const std::string& server,
+                                             amqp_channel_t channels) {
     const timeval timeout = to_timeval(settings.connect_timeout);
     amqp_set_handshake_timeout(state_, &timeout);
     amqp_set_rpc_timeout(state_, &timeout);
     // What rabbitmq-c does not announce by itself, and the server then does not send.
-    std::array<amqp_table_entry_t, 4> capabilities{capability("publisher_confirms"), capability("basic.nack"),
-                                                   capability("connection.blocked"),
-                                                   capability("authentication_failure_close")};
+    std::array<amqp_table_entry_t, 5> capabilities{
+        capability("publisher_confirms"), capability("basic.nack"), capability("connection.blocked"),
+        capability("consumer_cancel_notify"), capability("authentication_failure_close")};
     std::array<amqp_table_entry_t, 2> properties{};
     properties[0].key = amqp_cstring_bytes("product");
     properties[0].value.kind = AMQP_FIELD_KIND_UTF8;
@@ -161,13 +163,15 @@ Result<void, std::string> Connection::log_in(const AmqpSettings& settings, const
     // With EXTERNAL the last argument is ignored, and the one before is whom we want to be: RabbitMQ looks at
     // the certificate alone, and rabbitmq-c cannot send an empty one.
     const auto reply = amqp_login_with_properties(
-        state_, settings.virtual_host.c_str(), 1, AMQP_DEFAULT_FRAME_SIZE, heartbeat_s, &table,
+        state_, settings.virtual_host.c_str(), channels, AMQP_DEFAULT_FRAME_SIZE, heartbeat_s, &table,
         external ? AMQP_SASL_METHOD_EXTERNAL : AMQP_SASL_METHOD_PLAIN, settings.user.c_str(),
         settings.password.c_str());
     if (const auto text = reply_text(reply); !text.empty()) return Err{login_problem(settings, server, text)};
-    amqp_channel_open(state_, channel);
-    if (const auto text = reply_text(amqp_get_rpc_reply(state_)); !text.empty())
-        return Err{fmt::format("{} opens no channel: {}", server, text)};
+    if (const int possible = amqp_get_channel_max(state_); possible != 0 && possible < channels)
+        return Err{
+            fmt::format("{} allows {} channels on a connection; {} are needed, one for each row of "
+                        "[[bridge.down]]",
+                        server, possible, channels)};
     return {};
 }
 
@@ -184,6 +188,12 @@ std::string Connection::login_problem(const AmqpSettings& settings, const std::s
                          : fmt::format("user '{}'", settings.user);
     return fmt::format("{} does not let {} into virtual host '{}': {}", server, who, settings.virtual_host,
                        text);
+}
+
+std::string Connection::open_channel(amqp_channel_t number) {
+    amqp_channel_open(state_, number);
+    const CallResult result = call_result(number);
+    return result.problem.empty() ? "" : fmt::format("the server opens no channel: {}", result.problem);
 }
 
 std::string Connection::check_exchange(const std::string& exchange) {

@@ -42,15 +42,70 @@ bool Connection::has_buffered() const {
     return amqp_frames_enqueued(state_) || amqp_data_in_buffer(state_);
 }
 
+int Connection::next_frame(amqp_frame_t& frame) {
+    timeval at_once{0, 0};
+    const Watchdog::Sending sending(watchdog_);  // a heartbeat
+    return amqp_simple_wait_frame_noblock(state_, &frame, &at_once);
+}
+
+bool Connection::read_frames(const std::function<void(const amqp_frame_t&)>& take) {
+    while (problem_.empty()) {
+        amqp_frame_t frame{};
+        const int status = next_frame(frame);
+        if (status == AMQP_STATUS_TIMEOUT) break;
+        if (status != AMQP_STATUS_OK) {
+            problem_ = fmt::format("the connection is lost: {}", amqp_error_string2(status));
+        } else if (frame.frame_type == AMQP_FRAME_METHOD &&
+                   frame.payload.method.id == AMQP_CONNECTION_CLOSE_METHOD) {
+            problem_ = close_text(frame.payload.method);
+            const Watchdog::Sending sending(watchdog_);
+            amqp_connection_close_ok_t ok{};
+            amqp_send_method(state_, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);
+        } else {
+            take(frame);
+        }
+    }
+    amqp_maybe_release_buffers(state_);
+    return problem_.empty();
+}
+
+Connection::CallResult Connection::call_result(amqp_channel_t channel) {
+    const auto reply = amqp_get_rpc_reply(state_);
+    CallResult result{reply_text(reply), 0};
+    if (result.problem.empty()) return result;
+    if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
+        result.code = static_cast<const amqp_channel_close_t*>(reply.reply.decoded)->reply_code;
+        send_channel_close_ok(channel);
+    } else {
+        problem_ = result.problem;
+    }
+    return result;
+}
+
+void Connection::acknowledge(amqp_channel_t channel, std::uint64_t tag, bool multiple) {
+    if (!problem_.empty()) return;
+    const Watchdog::Sending sending(watchdog_);
+    const int status = amqp_basic_ack(state_, channel, tag, multiple ? 1 : 0);
+    if (status != AMQP_STATUS_OK) problem_ = fmt::format("sending failed: {}", amqp_error_string2(status));
+}
+
+void Connection::reject(amqp_channel_t channel, std::uint64_t tag) {
+    if (!problem_.empty()) return;
+    const Watchdog::Sending sending(watchdog_);
+    const int status = amqp_basic_reject(state_, channel, tag, /*requeue=*/0);
+    if (status != AMQP_STATUS_OK) problem_ = fmt::format("sending failed: {}", amqp_error_string2(status));
+}
+
+void Connection::send_channel_close_ok(amqp_channel_t channel) {
+    const Watchdog::Sending sending(watchdog_);
+    amqp_channel_close_ok_t ok{};
+    amqp_send_method(state_, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
+}
+
 bool Connection::read(std::vector<ServerEvent>& events) {
     for (;;) {
         amqp_frame_t frame{};
-        timeval at_once{0, 0};
-        int status = AMQP_STATUS_OK;
-        {
-            const Watchdog::Sending sending(watchdog_);  // a heartbeat
-            status = amqp_simple_wait_frame_noblock(state_, &frame, &at_once);
-        }
+        const int status = next_frame(frame);
         if (status == AMQP_STATUS_TIMEOUT) break;
         if (status != AMQP_STATUS_OK) {
             events.push_back({ServerEvent::Kind::closed, 0, false,
@@ -114,9 +169,7 @@ void Connection::take_method(const amqp_method_t& method, std::vector<ServerEven
             break;
         case AMQP_CHANNEL_CLOSE_METHOD: {
             events.push_back({Kind::closed, 0, false, close_text(method)});
-            const Watchdog::Sending sending(watchdog_);
-            amqp_channel_close_ok_t ok{};
-            amqp_send_method(state_, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
+            send_channel_close_ok(channel);
             break;
         }
         case AMQP_CONNECTION_CLOSE_METHOD: {

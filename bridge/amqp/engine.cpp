@@ -73,6 +73,7 @@ bool AmqpEngine::connect(Worker& worker) {
 /// A missing exchange closes the channel and makes void what other routes have on it. So those that can be
 /// known beforehand are asked for before anything is sent.
 std::string AmqpEngine::prepare_channel() {
+    if (auto problem = connection_->open_channel(1); !problem.empty()) return problem;
     for (const Route& route : routes_) {
         if (!route.exchange.is_literal()) continue;
         const auto name = route.exchange.render(*core::Message::freeze({}));

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
+#include "bridge/amqp/consume_engine.hpp"
+#include "bridge/amqp/down_queue.hpp"
 #include "bridge/amqp/engine.hpp"
 #include "bridge/amqp/properties.hpp"
 #include "bridge/amqp/settings.hpp"
+#include "bridge/amqp/two_ways.hpp"
 #include "bridge/module_export.hpp"
 
 namespace sluice::bridge::amqp {
@@ -52,10 +55,18 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
         if (!route) return Err{route.error()};
         routes.push_back(std::move(route).value());
     }
-    std::string name = spec.bridge_name;
-    return make_connector(
-        std::move(name),
-        std::make_unique<AmqpEngine>(std::move(spec), settings, std::move(servers), std::move(routes)));
+    auto queues = make_down_queues(spec);
+    if (!queues) return Err{queues.error()};
+    const std::string name = spec.bridge_name;
+    std::unique_ptr<Connector> up, down;
+    if (!queues->empty())
+        down = make_connector(
+            name, std::make_unique<ConsumeEngine>(spec, settings, servers, std::move(queues).value()));
+    if (routes.empty() && down) return down;
+    up = make_connector(
+        name, std::make_unique<AmqpEngine>(std::move(spec), settings, std::move(servers), std::move(routes)));
+    if (!down) return up;
+    return make_two_ways(std::move(up), std::move(down));
 }
 
 }  // namespace
@@ -69,5 +80,7 @@ SLUICE_EXPORT_MODULE const sluice::bridge::ConnectorModule sluice_connector_modu
     .route_rows = &sluice::bridge::amqp::route_rows,
     .make_bridge_settings = &sluice::bridge::make_settings_struct<sluice::bridge::amqp::AmqpSettings>,
     .make_route_settings = &sluice::bridge::make_settings_struct<sluice::bridge::amqp::AmqpRoute>,
+    .down_rows = &sluice::bridge::amqp::down_rows,
+    .make_down_settings = &sluice::bridge::make_settings_struct<sluice::bridge::amqp::AmqpDown>,
     .create = &sluice::bridge::amqp::create,
 };

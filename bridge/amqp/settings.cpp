@@ -4,6 +4,7 @@ namespace sluice::bridge::amqp {
 namespace {
 
 constexpr std::string_view sasl_names[] = {"plain", "external"};
+constexpr std::string_view queue_types[] = {"server", "classic", "quorum"};
 
 constexpr SettingRow own_table[] = {
     {.key = "servers",
@@ -102,6 +103,60 @@ constexpr SettingRow route_table[] = {
      .assign = bind_setting<&AmqpRoute::ce_source>},
 };
 
+constexpr SettingRow down_table[] = {
+    {.key = "queue",
+     .kind = SettingKind::text,
+     .default_text = "",
+     .doc = "The queue to consume; {origin} in it stands for the gateway's own identity. Several gateways at "
+            "one queue share its messages.",
+     .assign = bind_setting<&AmqpDown::queue>,
+     .required = true},
+    {.key = "declare",
+     .kind = SettingKind::boolean,
+     .default_text = "false",
+     .doc = "Make the queue when it is not there: durable, and bound to `exchange` by `binding_keys`. One "
+            "that is there is only bound. false: the bridge waits for it.",
+     .assign = bind_setting<&AmqpDown::declare>},
+    {.key = "queue_type",
+     .kind = SettingKind::choice,
+     .default_text = "server",
+     .doc = "The type of a queue that the bridge makes; \"server\" leaves it to the virtual host.",
+     .assign = bind_setting<&AmqpDown::queue_type>,
+     .choices = queue_types},
+    {.key = "dead_letter_exchange",
+     .kind = SettingKind::text,
+     .default_text = "",
+     .doc =
+         "Where a queue that the bridge makes sends what is rejected; left out: the server throws it away.",
+     .assign = bind_setting<&AmqpDown::dead_letter_exchange>},
+    {.key = "exchange",
+     .kind = SettingKind::text,
+     .default_text = "amq.topic",
+     .doc = "The exchange to which the queue is bound; it must exist.",
+     .assign = bind_setting<&AmqpDown::exchange>},
+    {.key = "binding_keys",
+     .kind = SettingKind::text_list,
+     .default_text = "",
+     .doc = "With `declare`: the keys by which the queue is bound, as in \"commands.{origin}.#\". A binding "
+            "stays when its key is removed here. None: the queue is reached by its name.",
+     .assign = bind_setting<&AmqpDown::binding_keys>},
+    {.key = "prefetch",
+     .kind = SettingKind::integer,
+     .default_text = "0",
+     .doc = "The most messages of the queue that may be on their way and not yet acknowledged; 0: an equal "
+            "part of `down_inflight_max`.",
+     .assign = bind_setting<&AmqpDown::prefetch>,
+     .minimum = 0,
+     .maximum = 65'535},
+    {.key = "message_bytes_max",
+     .kind = SettingKind::size,
+     .default_text = "16MiB",
+     .doc = "A larger message is rejected.",
+     .assign = bind_setting<&AmqpDown::message_bytes_max>,
+     .minimum = 1024,
+     .maximum = 268'435'455},
+};
+
 }  // namespace
 
 std::span<const SettingRow> bridge_rows() {
@@ -109,6 +164,9 @@ std::span<const SettingRow> bridge_rows() {
 }
 std::span<const SettingRow> route_rows() {
     return route_table;
+}
+std::span<const SettingRow> down_rows() {
+    return down_table;
 }
 
 }  // namespace sluice::bridge::amqp

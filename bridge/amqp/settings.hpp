@@ -12,6 +12,7 @@
 
 namespace sluice::bridge::amqp {
 
+enum class QueueType : std::uint8_t { by_server, classic, quorum };
 enum class Sasl : std::uint8_t { plain, external };
 
 struct AmqpSettings {
@@ -37,5 +38,17 @@ struct AmqpRoute {
     std::string ce_source{ce_source_default};
 };
 std::span<const SettingRow> route_rows();
+
+struct AmqpDown {
+    std::string queue;
+    bool declare = false;
+    QueueType queue_type = QueueType::by_server;
+    std::string dead_letter_exchange;
+    std::string exchange = "amq.topic";
+    std::vector<std::string> binding_keys;
+    std::uint32_t prefetch = 0;  ///< 0: an equal part of what may be unsettled
+    std::uint64_t message_bytes_max = 16ULL << 20;
+};
+std::span<const SettingRow> down_rows();
 
 }  // namespace sluice::bridge::amqp

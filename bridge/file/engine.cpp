@@ -82,13 +82,15 @@ void FileEngine::put(const Outgoing& out) {
     const Route& route = routes_.at(out.route);
     const MessageView view(*out.message);
     line_.clear();
-    auto rendered = route.file.render(view, base_, &append_base);
-    if (rendered) {
-        if (auto problem = base_problem(base_); !problem.empty()) rendered = Err{std::move(problem)};
+    if (auto rendered = route.file.render(view, base_, &append_base); !rendered) {
+        confirms_.push_back({out.lane, out.tag, Outcome::unmappable, rendered.error()});
+        return;
     }
-    if (rendered) rendered = append_line(line_, view, {origin_, out.sequence}, route.form);
-    if (!rendered) {
-        confirms_.push_back({out.lane, out.tag, Outcome::refused, rendered.error()});
+    Result<void, std::string> made;
+    if (auto problem = base_problem(base_); !problem.empty()) made = Err{std::move(problem)};
+    if (made) made = append_line(line_, view, {origin_, out.sequence}, route.form);
+    if (!made) {
+        confirms_.push_back({out.lane, out.tag, Outcome::refused, made.error()});
         return;
     }
     group_bytes_ += line_.size();

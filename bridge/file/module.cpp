@@ -39,9 +39,9 @@ std::string settings_problem(const FileSettings& settings) {
     return {};
 }
 
-Result<Route, std::string> make_route(const RouteSpec& spec) {
+Result<Route, std::string> make_route(const RouteSpec& spec, const std::string& origin) {
     const auto& settings = *static_cast<const FileRoute*>(spec.settings.get());
-    auto file = Template::parse(settings.file);
+    auto file = Template::parse(settings.file, origin);
     if (!file) return Err{fmt::format("{}: file: {}", spec.place, file.error())};
     if (file->is_literal()) {
         const auto base = file->render(*core::Message::freeze({}));
@@ -57,7 +57,7 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
         return Err{fmt::format("{}: {}", spec.place, problem)};
     std::vector<Route> routes;
     for (const auto& route_spec : spec.routes) {
-        auto route = make_route(route_spec);
+        auto route = make_route(route_spec, spec.origin);
         if (!route) return Err{route.error()};
         routes.push_back(std::move(route).value());
     }

@@ -207,7 +207,9 @@ bool MqttEngine::send_one_per_lane() {
 void MqttEngine::send(Held held) {
     const MessageView view(*held.out.message);
     const HeaderList headers(view, wall_now(), {origin_, held.out.sequence});
-    auto publish = to_publish(held, view, headers);
+    if (auto rendered = routes_.at(held.out.route).topic.render(view, topic_); !rendered)
+        return refuse(held, rendered.error(), Outcome::unmappable);
+    auto publish = to_publish(held, headers);
     if (!publish) return refuse(held, publish.error());
     const bool confirmed = publish->qos == wire::QoS::at_least_once;
     if (confirmed) publish->packet_id = next_packet_id();
@@ -225,13 +227,11 @@ void MqttEngine::send(Held held) {
     }
 }
 
-/// Borrows from its arguments and from `topic_`.
-Result<wire::Publish, std::string> MqttEngine::to_publish(const Held& held, const MessageView& view,
-                                                          const HeaderList& headers) {
+/// Of what `topic_` has been set for. Borrows from its arguments and from `topic_`.
+Result<wire::Publish, std::string> MqttEngine::to_publish(const Held& held, const HeaderList& headers) {
     const Route& route = routes_.at(held.out.route);
     const core::Message& message = *held.out.message;
     const ServerLimits& limits = connection_->limits();
-    if (auto rendered = route.topic.render(view, topic_); !rendered) return Err{rendered.error()};
     if (!wire::is_topic_name(topic_))
         return Err{fmt::format("'{}' is no topic name: expected 1 to {} bytes of UTF-8 without '+' and '#'",
                                topic_.substr(0, 200), wire::topic_bytes_max)};
@@ -257,9 +257,9 @@ wire::PacketId MqttEngine::next_packet_id() {
     return last_packet_id_;
 }
 
-void MqttEngine::refuse(const Held& held, std::string reason) {
+void MqttEngine::refuse(const Held& held, std::string reason, Outcome outcome) {
     lanes_.of(held).finished(held);
-    confirms_.push_back({held.out.lane, held.out.tag, Outcome::refused, std::move(reason)});
+    confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }
 
 void MqttEngine::confirm(const Held& held) {

@@ -47,10 +47,9 @@ class MqttEngine final : public Engine {
     bool send_one_per_lane();
     bool has_room() const;
     void send(Held held);
-    Result<wire::Publish, std::string> to_publish(const Held& held, const MessageView& view,
-                                                  const HeaderList& headers);
+    Result<wire::Publish, std::string> to_publish(const Held& held, const HeaderList& headers);
     wire::PacketId next_packet_id();
-    void refuse(const Held& held, std::string reason);
+    void refuse(const Held& held, std::string reason, Outcome outcome = Outcome::refused);
     void confirm(const Held& held);
 
     void on_puback(const wire::Frame& frame);

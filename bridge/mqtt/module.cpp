@@ -15,9 +15,10 @@ bool is_text(const std::string& text) {
     return text.size() <= text_bytes_max && wire::is_mqtt_utf8(text);
 }
 
-Result<Route, std::string> make_route(const RouteSpec& spec, const MqttSettings& bridge) {
+Result<Route, std::string> make_route(const RouteSpec& spec, const MqttSettings& bridge,
+                                      const std::string& origin) {
     const auto& settings = *static_cast<const MqttRoute*>(spec.settings.get());
-    auto topic = Template::parse(settings.topic);
+    auto topic = Template::parse(settings.topic, origin);
     if (!topic) return Err{fmt::format("{}: topic: {}", spec.place, topic.error())};
     return Route{std::move(topic).value(), static_cast<wire::QoS>(settings.qos),
                  bridge.retain && settings.retain == Retain::keep};
@@ -62,7 +63,7 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
     }
     std::vector<Route> routes;
     for (const auto& route_spec : spec.routes) {
-        auto route = make_route(route_spec, settings);
+        auto route = make_route(route_spec, settings, spec.origin);
         if (!route) return Err{route.error()};
         routes.push_back(std::move(route).value());
     }

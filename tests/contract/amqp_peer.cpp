@@ -62,12 +62,38 @@ AmqpClient::~AmqpClient() {
     amqp_destroy_connection(state_);
 }
 
-void AmqpClient::make_queue(const std::string& name, const std::string& exchange, const std::string& key) {
-    amqp_queue_declare(state_, 1, amqp_cstring_bytes(name.c_str()), 0, 1, 0, 0, amqp_empty_table);
-    amqp_queue_bind(state_, 1, amqp_cstring_bytes(name.c_str()), amqp_cstring_bytes(exchange.c_str()),
-                    amqp_cstring_bytes(key.c_str()), amqp_empty_table);
+void AmqpClient::make_queue(const std::string& name, const std::string& exchange, const std::string& key,
+                            const amqp_table_t& arguments) {
+    amqp_queue_declare(state_, 1, amqp_cstring_bytes(name.c_str()), 0, 1, 0, 0, arguments);
+    if (!exchange.empty())
+        amqp_queue_bind(state_, 1, amqp_cstring_bytes(name.c_str()), amqp_cstring_bytes(exchange.c_str()),
+                        amqp_cstring_bytes(key.c_str()), amqp_empty_table);
     if (amqp_get_rpc_reply(state_).reply_type != AMQP_RESPONSE_NORMAL)
         throw std::runtime_error("cannot make the queue " + name);
+}
+
+void AmqpClient::delete_queue(const std::string& name) {
+    amqp_queue_delete(state_, 1, amqp_cstring_bytes(name.c_str()), 0, 0);
+    if (amqp_get_rpc_reply(state_).reply_type != AMQP_RESPONSE_NORMAL)
+        throw std::runtime_error("cannot delete the queue " + name);
+}
+
+int AmqpClient::depth(const std::string& queue) {
+    const auto* declared =
+        amqp_queue_declare(state_, 1, amqp_cstring_bytes(queue.c_str()), 1, 0, 0, 0, amqp_empty_table);
+    return declared ? static_cast<int>(declared->message_count) : -1;
+}
+
+void AmqpClient::publish(const std::string& key, const std::string& payload,
+                         const amqp_basic_properties_t& properties, const std::string& exchange) {
+    amqp_confirm_select(state_, 1);
+    amqp_basic_publish(state_, 1, amqp_cstring_bytes(exchange.c_str()), amqp_cstring_bytes(key.c_str()), 0, 0,
+                       &properties, {payload.size(), const_cast<char*>(payload.data())});
+    amqp_frame_t frame{};
+    do {
+        if (amqp_simple_wait_frame(state_, &frame) != AMQP_STATUS_OK)
+            throw std::runtime_error("the node confirms nothing");
+    } while (frame.frame_type != AMQP_FRAME_METHOD || frame.payload.method.id != AMQP_BASIC_ACK_METHOD);
 }
 
 void AmqpClient::make_exchange(const std::string& name) {

@@ -20,8 +20,16 @@ class AmqpClient {
     AmqpClient& operator=(const AmqpClient&) = delete;
 
     /// Durable.
-    void make_queue(const std::string& name, const std::string& exchange, const std::string& key);
+    void make_queue(const std::string& name, const std::string& exchange, const std::string& key,
+                    const amqp_table_t& arguments = amqp_empty_table);
+    void delete_queue(const std::string& name);
     void make_exchange(const std::string& name);
+    /// To the default exchange unless told; returns when the node has it.
+    void publish(const std::string& key, const std::string& payload,
+                 const amqp_basic_properties_t& properties = {}, const std::string& exchange = "");
+    /// How many messages wait in the queue and are with no consumer; -1 when there is no such queue, and
+    /// this client is of no use any more.
+    int depth(const std::string& queue);
     /// Takes one message off the queue; false when it is empty.
     bool get(const std::string& queue, Received& received);
 

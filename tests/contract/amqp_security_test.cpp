@@ -137,6 +137,21 @@ TEST_F(AmqpSecurity, external_takes_the_name_from_the_certificate) {
     EXPECT_NE(peer_->ask("ctl list_connections user auth_mechanism").find("device-0001"), std::string::npos);
 }
 
+TEST_F(AmqpSecurity, the_way_down_is_as_safe_as_the_way_up) {
+    make_user("device-0001");
+    trust();
+    show_certificate("device-0001");
+    settings_.bridge("sasl", std::int64_t{1});
+    settings_.spec.routes.clear();
+    settings_.add_down();
+    settings_.down("queue", place_);
+    AmqpClient(node_->port()).publish(place_, "open");
+    start();
+    ASSERT_TRUE(feeder_.wait_incoming(1)) << last_down();
+    EXPECT_NE(peer_->ask("ctl list_connections user auth_mechanism ssl").find("device-0001 EXTERNAL true"),
+              std::string::npos);
+}
+
 TEST_F(AmqpSecurity, external_with_an_encrypted_key) {
     make_user("device-0001");
     trust();

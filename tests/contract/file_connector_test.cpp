@@ -84,6 +84,20 @@ TEST_F(FileConnector, the_name_is_made_of_the_message_and_a_bad_one_is_refused) 
     EXPECT_EQ(numbers("a").size(), 2U);
 }
 
+TEST_F(FileConnector, the_gateways_identity_and_a_missing_part_of_the_name) {
+    settings_.spec.origin = "gateway-1";
+    settings_.route("file", std::string("{origin}-{topic[1]}"));
+    start();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/a", "n 1");
+    feeder_.publish_text(0, "plant", "n 2");
+    ASSERT_TRUE(feeder_.wait_confirmed(2));
+    EXPECT_EQ(confirm_of(1).outcome, Outcome::delivered);
+    EXPECT_EQ(names(), (std::vector<std::string>{"gateway-1-a.ndjson"}));
+    EXPECT_EQ(confirm_of(2).outcome, Outcome::unmappable);
+    EXPECT_EQ(confirm_of(2).reason, "'{origin}-{topic[1]}': the topic has no level 1");
+}
+
 TEST_F(FileConnector, no_name_leads_out_of_the_folder) {
     settings_.route("file", std::string("{property.name}"));
     start();

@@ -122,6 +122,26 @@ TEST_F(MqttConnectorLimits, what_the_server_refuses_for_good_is_refused_in_its_w
     EXPECT_EQ(downs(), 0U);
 }
 
+TEST_F(MqttConnectorLimits, the_gateways_identity_and_a_missing_part_of_the_topic) {
+    settings_.spec.origin = "gateway-1";
+    settings_.route("topic", std::string("{origin}/{topic[1]}"));
+    use_fake();
+    start();
+    auto link = fake_.welcome();
+    feeder_.publish_text(0, "plant", "lacks the level");
+    feeder_.publish_text(0, "plant/a", "x");
+    feeder_.publish_text(0, "plant/+", "is no topic name");
+    const auto publish = link->next_publish();
+    ASSERT_TRUE(publish);
+    EXPECT_EQ(publish->topic, "gateway-1/a");
+    link->send_puback(publish->packet_id);
+    ASSERT_TRUE(feeder_.wait_confirmed(3));
+    EXPECT_EQ(confirm_of(1).outcome, Outcome::unmappable);
+    EXPECT_EQ(confirm_of(1).reason, "'{origin}/{topic[1]}': the topic has no level 1");
+    EXPECT_EQ(confirm_of(2).outcome, Outcome::delivered);
+    EXPECT_EQ(confirm_of(3).outcome, Outcome::refused);
+}
+
 TEST_F(MqttConnectorLimits, what_the_server_does_not_take_now_comes_again_in_order) {
     for (const int code : {0x97, 0x80, 0x83, 0x91}) {
         settings_ = make_settings(*settings_.module);
