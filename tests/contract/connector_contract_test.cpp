@@ -185,7 +185,9 @@ TEST_P(ConnectorContract, a_value_of_bad_form_is_refused_by_create_with_place_an
     EXPECT_NE(created.error().find("expected"), std::string::npos) << created.error();
 }
 
-INSTANTIATE_TEST_SUITE_P(peers, ConnectorContract, ::testing::Values("kafka", "kafka_real", "amqp", "mqtt", "file"),
+INSTANTIATE_TEST_SUITE_P(peers, ConnectorContract,
+                         ::testing::Values("kafka", "kafka_real", "kafka_once", "kafka_real_once", "amqp",
+                                           "mqtt", "file"),
                          [](const auto& parameter) { return parameter.param; });
 
 }  // namespace
