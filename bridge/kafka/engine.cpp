@@ -3,57 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
-#include <algorithm>
-
-#include "base/log.hpp"
-
 namespace sluice::bridge::kafka {
-namespace {
-
-using std::chrono::milliseconds;
-
-constexpr milliseconds probe_every{30'000};  ///< without a sign of life for this long the cluster is asked
-constexpr milliseconds outage_after{5'000};  ///< without an answer after trouble began: down
-constexpr milliseconds probe_timeout{1'000};
-
-/// The record will not be taken however often it is sent.
-bool is_permanent(rd_kafka_resp_err_t error) {
-    switch (error) {
-        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-        case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
-        case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
-        case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-        case RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP:
-        case RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT:
-        case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
-        case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-            return true;
-        default:
-            return false;
-    }
-}
-
-/// An operator of the cluster can mend it: the lane waits.
-bool is_missing_topic(rd_kafka_resp_err_t error) {
-    return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
-           error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-}
-
-WallTime wall_now() {
-    return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
-}
-
-}  // namespace
-
-KafkaEngine::KafkaEngine(ConnectorSpec spec, KafkaSettings settings, ConfPtr conf, std::vector<Route> routes)
-    : bridge_name_(std::move(spec.bridge_name)),
-      origin_(std::move(spec.origin)),
-      settings_(std::move(settings)),
-      conf_(std::move(conf)),
-      routes_(std::move(routes)),
-      backoff_(backoff_seed(bridge_name_)),
-      lanes_(backoff_seed(bridge_name_)) {}
 
 void KafkaEngine::run(Worker& worker) {
     while (!worker.stopping()) {
@@ -62,52 +12,6 @@ void KafkaEngine::run(Worker& worker) {
         close(worker, down_reason_);
         if (!worker.pause(backoff_.next())) break;
     }
-}
-
-/// True when the cluster has answered.
-bool KafkaEngine::connect(Worker& worker) {
-    lanes_.clear();
-    suspects_ = 0;
-    missing_topics_.clear();
-    suspect_since_.reset();
-    down_reason_.clear();
-    stall_.clear();
-    down_reason_ = open_producer(worker);
-    if (!down_reason_.empty()) return false;
-    const auto deadline = Steady::now() + settings_.connect_timeout;
-    // Short at first, so that a stop() need not wait; longer later, for links with a long round trip.
-    milliseconds timeout{500};
-    while (!worker.stopping()) {
-        const auto error = producer_->probe(timeout);
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
-        PollResult events;
-        producer_->poll(events);
-        if (events.all_brokers_down || events.fatal || Steady::now() >= deadline) {
-            const auto& text = producer_->last_error();
-            down_reason_ = events.fatal ? *events.fatal : text.empty() ? rd_kafka_err2str(error) : text;
-            return false;
-        }
-        timeout = std::min(timeout * 2, milliseconds(4000));
-    }
-    return false;
-}
-
-std::string KafkaEngine::open_producer(Worker& worker) {
-    // Files are replaced while we live, and librdkafka's words for a bad one are hard to read.
-    if (auto checked = check_tls(settings_.tls); !checked) return checked.error();
-    const TokenSource source{settings_.token_file, settings_.token_command};
-    std::optional<Token> token;
-    if (!source.empty()) {
-        auto fetched = fetch_token(source, {worker.wake_fd(), [&] { return worker.stopping(); }});
-        if (!fetched) return fetched.error();
-        token = std::move(fetched).value();
-    }
-    auto opened = Producer::open(conf_.get(), worker.wake_fd(), bridge_name_);
-    if (!opened) return fmt::format("cannot make a producer: {}", opened.error());
-    producer_ = std::move(opened).value();
-    if (!token) return {};
-    auto problem = producer_->set_token(source, *token, [&worker] { worker.wake(); });
-    return problem.empty() ? problem : fmt::format("{}: {}", source.name(), problem);
 }
 
 void KafkaEngine::serve(Worker& worker) {
@@ -171,29 +75,17 @@ bool KafkaEngine::pump_lane(LaneQueue& queue) {
 
 /// False when librdkafka's queue is full: reports will make room.
 bool KafkaEngine::send(LaneQueue& queue, Held held) {
-    const Route& route = routes_.at(held.out.route);
-    const MessageView view(*held.out.message);
-    const Identity identity{origin_, held.out.sequence};
-    auto rendered = route.topic.render(view, topic_text_, route.append);
-    if (rendered) rendered = route.key.render(view, key_text_);
-    if (rendered && route.event) rendered = route.event->render(view, identity, event_);
-    if (!rendered) {
-        refuse(held, rendered.error(), Outcome::unmappable);
+    auto composed = compose(held);
+    if (!composed) {
+        refuse(held, composed.error().reason, composed.error().outcome);
         return true;
     }
-    if (auto problem = topic_problem(topic_text_); !problem.empty()) {
-        refuse(held, std::move(problem));
-        return true;
-    }
+    Record record = std::move(composed).value();
     if (const auto missing = missing_topics_.find(topic_text_);
         missing != missing_topics_.end() && missing->second) {
         missing->second = false;
         producer_->refresh_topic(topic_text_, probe_timeout);
     }
-    Record record{std::move(held), topic_text_, key_text_, {}};
-    if (route.headers || route.event)
-        record.headers =
-            make_headers(view, wall_now(), identity, route.headers, route.event ? &event_ : nullptr);
     if (producer_->in_flight() == 0) last_progress_ = Steady::now();
     const auto error = producer_->send(record);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
@@ -259,58 +151,6 @@ void KafkaEngine::refuse(const Held& held, std::string reason, Outcome outcome) 
     if (held.suspect) --suspects_;
     lanes_.of(held).finished(held);
     confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
-}
-
-void KafkaEngine::note_missing_topic(const std::string& topic, const std::string& text) {
-    static log::RateLimit limit(10'000);
-    missing_topics_[topic] = true;
-    std::uint64_t suppressed = 0;
-    const auto now = std::chrono::duration_cast<milliseconds>(Steady::now().time_since_epoch()).count();
-    if (limit.allow(now, suppressed)) {
-        log::warn(
-            fmt::format("kafka: topic cannot be written, trying again bridge={} topic={} error=\"{}\" "
-                        "suppressed={}",
-                        bridge_name_, topic, text, suppressed));
-    }
-}
-
-void KafkaEngine::check_health(Worker& worker, bool all_brokers_down) {
-    const auto now = Steady::now();
-    const bool waiting = producer_->in_flight() > 0 && now - last_progress_ > settings_.confirm_timeout;
-    if (all_brokers_down && !suspect_since_) suspect_since_ = now;
-    if (!suspect_since_ && now - last_proof_ > (waiting ? settings_.confirm_timeout : probe_every))
-        suspect_since_ = now;
-    if (suspect_since_ && now >= next_probe_) {
-        const auto error = producer_->probe(probe_timeout);
-        next_probe_ = Steady::now() + milliseconds(500);
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            suspect_since_.reset();
-            last_proof_ = Steady::now();
-        } else if (Steady::now() - *suspect_since_ > outage_after) {
-            const auto& text = producer_->last_error();
-            down_reason_ = fmt::format("the cluster does not answer: {}",
-                                       text.empty() ? std::string(rd_kafka_err2str(error)) : text);
-            return;
-        }
-    }
-    if (!missing_topics_.empty()) {
-        stall_ = fmt::format("topic {} is missing or may not be written", missing_topics_.begin()->first);
-    } else if (waiting) {
-        stall_ = fmt::format("the cluster answers but has confirmed nothing for {} s",
-                             settings_.confirm_timeout.count() / 1000);
-    } else {
-        // It goes on until the present token ends or the cluster asks for the next one.
-        stall_ = producer_->token_problem();
-    }
-    worker.stalled(stall_);
-}
-
-milliseconds KafkaEngine::wait_time() const {
-    const auto now = Steady::now();
-    milliseconds wait{producer_->in_flight() > 0 ? 1000 : 5000};
-    if (suspect_since_) wait = milliseconds(250);
-    const auto at = lanes_.wake_at(now);
-    return at == Steady::time_point::max() ? wait : std::min(wait, std::chrono::ceil<milliseconds>(at - now));
 }
 
 }  // namespace sluice::bridge::kafka

@@ -2,6 +2,7 @@
 
 #include "bridge/kafka/engine.hpp"
 #include "bridge/kafka/settings.hpp"
+#include "bridge/kafka/transaction_engine.hpp"
 #include "bridge/module_export.hpp"
 
 namespace sluice::bridge::kafka {
@@ -31,8 +32,40 @@ Result<Route, std::string> make_route(const RouteSpec& spec, const std::string& 
     return route;
 }
 
+/// Empty, or what does not go together.
+std::string delivery_problem(const KafkaSettings& settings) {
+    if (settings.delivery == Delivery::at_least_once)
+        return settings.position_topic.empty() ? std::string()
+                                               : "position_topic is given without delivery; expected "
+                                                 "delivery = \"exactly_once\" beside it";
+    if (settings.position_topic.empty())
+        return "position_topic is missing; expected the name of a topic, as delivery = \"exactly_once\" "
+               "needs one";
+    if (auto problem = topic_problem(settings.position_topic); !problem.empty())
+        return fmt::format("position_topic: {}; expected the name of a topic", problem);
+    if (settings.transaction_time * 2 > settings.transaction_timeout)
+        return fmt::format(
+            "transaction_time is {} ms; expected at most half of transaction_timeout, which is {} ms",
+            settings.transaction_time.count(), settings.transaction_timeout.count());
+    return {};
+}
+
+Result<std::unique_ptr<Engine>, std::string> make_transaction_engine(ConnectorSpec spec,
+                                                                     const KafkaSettings& settings,
+                                                                     ConfPtr plain,
+                                                                     std::vector<Route> routes) {
+    std::string id = transactional_id_of(spec.origin, spec.bridge_name);
+    ConfPtr conf(rd_kafka_conf_dup(plain.get()));
+    if (auto problem = make_transactional(conf.get(), settings, id); !problem.empty())
+        return Err{fmt::format("{}: delivery: {}", spec.place, problem)};
+    return std::unique_ptr<Engine>(std::make_unique<TransactionEngine>(
+        std::move(spec), settings, std::move(conf), std::move(plain), std::move(id), std::move(routes)));
+}
+
 Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
     const auto& settings = *static_cast<const KafkaSettings*>(spec.settings.get());
+    if (const auto problem = delivery_problem(settings); !problem.empty())
+        return Err{fmt::format("{}: {}", spec.place, problem)};
     auto conf = make_conf(settings, spec.inflight_messages_max);
     if (!conf) return Err{fmt::format("{}: {}", spec.place, conf.error())};
     std::vector<Route> routes;
@@ -42,6 +75,12 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
         routes.push_back(std::move(route).value());
     }
     std::string name = spec.bridge_name;
+    if (settings.delivery == Delivery::exactly_once) {
+        auto engine =
+            make_transaction_engine(std::move(spec), settings, std::move(conf).value(), std::move(routes));
+        if (!engine) return Err{engine.error()};
+        return make_connector(std::move(name), std::move(engine).value());
+    }
     return make_connector(
         std::move(name),
         std::make_unique<KafkaEngine>(std::move(spec), settings, std::move(conf).value(), std::move(routes)));

@@ -162,13 +162,15 @@ rd_kafka_resp_err_t Producer::probe(std::chrono::milliseconds timeout) {
     return error;
 }
 
-void Producer::refresh_topic(const std::string& topic, std::chrono::milliseconds timeout) {
+rd_kafka_resp_err_t Producer::refresh_topic(const std::string& topic, std::chrono::milliseconds timeout) {
     rd_kafka_topic_t* handle = rd_kafka_topic_new(handle_, topic.c_str(), nullptr);
-    if (!handle) return;
+    if (!handle) return RD_KAFKA_RESP_ERR__INVALID_ARG;
     const rd_kafka_metadata_t* metadata = nullptr;
-    rd_kafka_metadata(handle_, 0, handle, &metadata, static_cast<int>(timeout.count()));
+    auto error = rd_kafka_metadata(handle_, 0, handle, &metadata, static_cast<int>(timeout.count()));
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt > 0) error = metadata->topics[0].err;
     if (metadata) rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(handle);
+    return error;
 }
 
 void Producer::purge(PollResult& result) {

@@ -77,11 +77,13 @@ class Producer {
     void poll(PollResult& result);
     /// Asks the cluster for its metadata, up to `timeout`: an answer is the proof that somebody is there.
     rd_kafka_resp_err_t probe(std::chrono::milliseconds timeout);
-    /// Asks for a topic again that was missing: librdkafka itself would not for minutes.
-    void refresh_topic(const std::string& topic, std::chrono::milliseconds timeout);
+    /// Asks for a topic again that was missing: librdkafka itself would not for minutes. How it stands now.
+    rd_kafka_resp_err_t refresh_topic(const std::string& topic, std::chrono::milliseconds timeout);
     /// Drops all that is unsent or unanswered; the reports of what had been delivered still come.
     void purge(PollResult& result);
 
+    /// For what this class does not know of; stays its own.
+    rd_kafka_t* handle() const { return handle_; }
     std::size_t in_flight() const { return in_flight_.size(); }
     /// What librdkafka complained of since the last answer; empty when it did not. Who does not let us in
     /// comes before what follows from it.

@@ -7,6 +7,7 @@ constexpr std::string_view compressions[] = {"none", "gzip", "snappy", "lz4", "z
 
 constexpr std::string_view topic_illegal_names[] = {"refuse", "replace"};
 constexpr std::string_view sasl_names[] = {"none", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer"};
+constexpr std::string_view delivery_names[] = {"at_least_once", "exactly_once"};
 constexpr std::string_view preset_names[] = {"event_hubs", "confluent_cloud", "msk_scram", "msk_tls"};
 
 constexpr SettingRow own_table[] = {
@@ -61,6 +62,40 @@ constexpr SettingRow own_table[] = {
      .doc = "Further settings of librdkafka, each \"name=value\", such as \"socket.nagle.disable=true\". "
             "Those on which delivery and order rest cannot be changed.",
      .assign = bind_setting<&KafkaSettings::options>},
+    {.key = "delivery",
+     .kind = SettingKind::choice,
+     .default_text = "at_least_once",
+     .doc =
+         "\"exactly_once\": messages go up in transactions, together with how far the spool has got, so that "
+         "consumers with isolation.level read_committed see each message once whatever fails.",
+     .assign = bind_setting<&KafkaSettings::delivery>,
+     .choices = delivery_names},
+    {.key = "position_topic",
+     .kind = SettingKind::text,
+     .default_text = "",
+     .doc =
+         "With \"exactly_once\", and required then: a topic under whose name the cluster keeps the spool's "
+         "positions, as the offsets of consumer groups. Nothing is written into it. It is made when it is "
+         "missing and the cluster lets us; bridges may share one.",
+     .assign = bind_setting<&KafkaSettings::position_topic>},
+    {.key = "transaction_time",
+     .kind = SettingKind::duration,
+     .default_text = "100ms",
+     .doc =
+         "The longest time that a transaction takes messages in before it is committed. It is committed at "
+         "once when all that came is written and nothing more waits.",
+     .assign = bind_setting<&KafkaSettings::transaction_time>,
+     .minimum = 0,
+     .maximum = 10'000},
+    {.key = "transaction_timeout",
+     .kind = SettingKind::duration,
+     .default_text = "60s",
+     .doc =
+         "After this time the cluster itself ends a transaction that a lost bridge has left open; until then "
+         "consumers of its topics wait. At most the cluster's transaction.max.timeout.ms.",
+     .assign = bind_setting<&KafkaSettings::transaction_timeout>,
+     .minimum = 5'000,
+     .maximum = 900'000},
     {.key = "preset",
      .kind = SettingKind::choice,
      .default_text = "",

@@ -15,6 +15,9 @@ namespace sluice::bridge::kafka {
 
 enum class Compression : std::uint8_t { none, gzip, snappy, lz4, zstd };
 enum class Sasl : std::uint8_t { none, plain, scram_sha_256, scram_sha_512, oauthbearer };
+/// at_least_once: after trouble the cluster may have some messages twice. exactly_once: readers of committed
+/// transactions see each once.
+enum class Delivery : std::uint8_t { at_least_once, exactly_once };
 enum class Preset : std::uint8_t { event_hubs, confluent_cloud, msk_scram, msk_tls };
 
 struct KafkaSettings {
@@ -26,6 +29,10 @@ struct KafkaSettings {
     std::chrono::milliseconds connect_timeout{10'000};
     std::chrono::milliseconds confirm_timeout{30'000};
     std::vector<std::string> options;
+    Delivery delivery = Delivery::at_least_once;
+    std::string position_topic;
+    std::chrono::milliseconds transaction_time{100};
+    std::chrono::milliseconds transaction_timeout{60'000};
     std::optional<Preset> preset;
     TlsSettings tls;
     std::optional<Sasl> sasl;  ///< not said: the preset's, else none

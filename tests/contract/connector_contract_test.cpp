@@ -186,7 +186,8 @@ TEST_P(ConnectorContract, a_value_of_bad_form_is_refused_by_create_with_place_an
 }
 
 INSTANTIATE_TEST_SUITE_P(peers, ConnectorContract,
-                         ::testing::Values("kafka", "kafka_real", "amqp", "amqp1", "mqtt", "file"),
+                         ::testing::Values("kafka", "kafka_real", "kafka_once", "kafka_real_once", "amqp",
+                                           "amqp1", "mqtt", "file"),
                          [](const auto& parameter) { return parameter.param; });
 
 }  // namespace

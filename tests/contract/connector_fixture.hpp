@@ -35,7 +35,14 @@ class ConnectorFixture : public ::testing::Test {
         ASSERT_TRUE(created.ok()) << created.error();
         connector_ = std::move(created).value();
         feeder_.attach(*connector_);
-        connector_->start(feeder_, {});
+        connector_->start(feeder_, lanes());
+    }
+    /// More than any test offers through.
+    static std::vector<LaneName> lanes() {
+        std::vector<LaneName> all;
+        for (std::uint32_t lane = 0; lane < 10; ++lane)
+            all.push_back({lane, "plant.#/" + std::to_string(lane)});
+        return all;
     }
     void start_at_place() {
         peer_->configure_place(settings_, place_);

@@ -52,9 +52,14 @@ Peer* peer_of(const std::string& name, std::string& why) {
         std::string why;
     };
     static const std::map<std::string, std::unique_ptr<Peer> (*)(std::string&)> starters{
-        {"kafka", &start_kafka_peer}, {"kafka_real", &start_kafka_node_peer},
-        {"amqp", &start_amqp_peer},   {"amqp1", &start_amqp1_peer},
-        {"mqtt", &start_mqtt_peer},   {"file", &start_file_peer},
+        {"kafka", &start_kafka_peer},
+        {"kafka_real", &start_kafka_node_peer},
+        {"kafka_once", &start_kafka_once_peer},
+        {"kafka_real_once", &start_kafka_real_once_peer},
+        {"amqp", &start_amqp_peer},
+        {"amqp1", &start_amqp1_peer},
+        {"mqtt", &start_mqtt_peer},
+        {"file", &start_file_peer},
     };
     static std::map<std::string, Started> started;
     const auto [it, is_new] = started.try_emplace(name);

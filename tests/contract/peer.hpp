@@ -71,6 +71,9 @@ std::string type_of(const std::string& peer_name);
 /// Each kind's own file.
 std::unique_ptr<Peer> start_kafka_peer(std::string& why);
 std::unique_ptr<Peer> start_kafka_node_peer(std::string& why);
+/// The same two, with delivery = "exactly_once".
+std::unique_ptr<Peer> start_kafka_once_peer(std::string& why);
+std::unique_ptr<Peer> start_kafka_real_once_peer(std::string& why);
 std::unique_ptr<Peer> start_amqp_peer(std::string& why);
 std::unique_ptr<Peer> start_file_peer(std::string& why);
 std::unique_ptr<Peer> start_mqtt_peer(std::string& why);

@@ -1,0 +1,94 @@
+#pragma once
+/// What the engines of both deliveries share: how a producer is made and proved, what a message is as a
+/// record, and when the cluster is to be given up.
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bridge/backoff.hpp"
+#include "bridge/cloud_event.hpp"
+#include "bridge/connector.hpp"
+#include "bridge/kafka/producer.hpp"
+#include "bridge/lane_queue.hpp"
+#include "bridge/mapping.hpp"
+#include "bridge/worker.hpp"
+
+namespace sluice::bridge::kafka {
+
+struct Route {
+    Template topic;
+    Template key;
+    Template::Append append;  ///< into the topic
+    bool headers = true;
+    std::optional<CloudEventMapping> event;
+};
+
+/// Whether Kafka takes this name for a topic; empty when it does, else what is wrong.
+std::string topic_problem(std::string_view topic);
+/// In a topic's name: the levels of {topic} are parted by '.', as '/' cannot stand there.
+void append_topic(std::string& out, Template::Field field, std::string_view value);
+/// The same, with '_' for every character that cannot stand there.
+void append_topic_replacing(std::string& out, Template::Field field, std::string_view value);
+/// `mqtt_headers`: what MQTT said, too. `event`: as a CloudEvent; nullptr: it is none.
+HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity, bool mqtt_headers,
+                        const CloudEvent* event);
+
+/// The record will not be taken however often it is sent.
+bool is_permanent(rd_kafka_resp_err_t error);
+/// An operator of the cluster can mend it: the lane waits.
+bool is_missing_topic(rd_kafka_resp_err_t error);
+
+/// How long one question to the cluster may take where the thread has other things to do.
+constexpr std::chrono::milliseconds probe_timeout{1'000};
+
+/// Why a message is not even sent.
+struct Refusal {
+    std::string reason;
+    Outcome outcome = Outcome::refused;
+};
+
+/// One thread, but for the construction.
+class ProducerEngine : public Engine {
+  protected:
+    ProducerEngine(ConnectorSpec spec, KafkaSettings settings, ConfPtr conf, std::vector<Route> routes);
+
+    /// Makes a producer and waits for the cluster's first answer. False: down_reason_ says why there is none.
+    bool connect(Worker& worker);
+    /// Empty when there is a producer, with what it needs to prove itself.
+    std::string open_producer(Worker& worker);
+    /// The record takes the message over when there is one. Its topic and key stay valid until the next call.
+    Result<Record, Refusal> compose(Held& held);
+    void note_missing_topic(const std::string& topic, const std::string& text);
+    void check_health(Worker& worker, bool all_brokers_down);
+    /// How long nothing needs to be looked at while nothing happens.
+    std::chrono::milliseconds wait_time() const;
+
+    const std::string bridge_name_, origin_;
+    const KafkaSettings settings_;
+    const ConfPtr conf_;
+    const std::vector<Route> routes_;
+    Backoff backoff_;
+
+    // One connection's worth; reset by connect().
+    std::unique_ptr<Producer> producer_;
+    std::optional<Token> token_;  ///< that the producer began with, where SASL is OAUTHBEARER
+    LaneSet lanes_;
+    std::size_t suspects_ = 0;  ///< while there are any, messages travel one by one
+    std::vector<Confirm> confirms_;
+    std::string down_reason_;  ///< set: this connection is to be given up
+    /// Topics that the cluster does not have or not for us; true: ask for it again before the next send.
+    std::map<std::string, bool, std::less<>> missing_topics_;
+    Steady::time_point last_proof_{};     ///< the last answer of any kind
+    Steady::time_point last_progress_{};  ///< the last report, or since when there was nothing to report
+
+    std::string topic_text_, key_text_;  ///< of the record that was composed last
+
+  private:
+    std::optional<Steady::time_point> suspect_since_;
+    Steady::time_point next_probe_{};
+    std::string stall_;
+    CloudEvent event_;
+};
+
+}  // namespace sluice::bridge::kafka
