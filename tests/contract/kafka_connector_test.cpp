@@ -2,6 +2,8 @@
 #include <set>
 
 #include "tests/contract/connector_fixture.hpp"
+#include "tests/contract/kafka_records.hpp"
+#include "tests/support/child_process.hpp"
 #include "tests/support/properties.hpp"
 
 namespace sluice::bridge::test {
@@ -173,21 +175,29 @@ TEST_F(KafkaConnector, retriable_errors_are_ridden_out_without_a_down) {
 }
 
 TEST_F(KafkaConnector, when_partitions_change_their_leader_nothing_is_lost_and_the_order_stays) {
-    ASSERT_EQ(peer_->ask("topic " + place_ + " 1"), "ok");
+    // A cluster of its own, of two brokers; the second is learnt from the first.
+    sluice::test::ChildProcess cluster({SLUICE_BINARY_DIR "/bin/kafka_mock", "2"});
+    const auto ask = [&](const std::string& command) {
+        return cluster.ask(command, std::chrono::seconds(20));
+    };
+    const std::string all_servers = cluster.read_line(std::chrono::seconds(20)).value_or("");
+    const std::string server = all_servers.substr(0, all_servers.find(','));
+    ASSERT_EQ(ask("topic " + place_ + " 1"), "ok");
+    settings_.bridge("servers", std::vector<std::string>{server});
     settings_.route("topic", place_);
     start();
     ASSERT_TRUE(feeder_.wait_up());
     constexpr std::size_t messages_per_leader = 200;
     std::size_t count = 0;
     for (const char* leader : {"1", "2", "1", "2"}) {
-        ASSERT_EQ(peer_->ask("leader " + place_ + " 0 " + leader), "ok");
+        ASSERT_EQ(ask("leader " + place_ + " 0 " + leader), "ok");
         for (std::size_t i = 0; i < messages_per_leader; ++i)
             feeder_.publish_text(0, "plant/a", std::to_string(count++));
     }
     ASSERT_TRUE(feeder_.wait_confirmed(count)) << last_down();
     std::set<std::string> seen;
     std::size_t next = 0;
-    for (const Received& received : peer_->receive(place_, count)) {
+    for (const Received& received : received_of(read_topic(server, place_, count))) {
         if (!seen.insert(received.payload).second) continue;
         EXPECT_EQ(received.payload, std::to_string(next));
         ++next;

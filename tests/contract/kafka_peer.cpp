@@ -44,14 +44,13 @@ class KafkaPeer final : public Peer {
 
 std::unique_ptr<Peer> start_kafka_peer(std::string& why) {
     auto process = std::make_unique<sluice::test::ChildProcess>(
-        std::vector<std::string>{SLUICE_BINARY_DIR "/bin/kafka_mock", "2"});
+        std::vector<std::string>{SLUICE_BINARY_DIR "/bin/kafka_mock"});
     const auto servers = process->read_line(std::chrono::seconds(20));
     if (!servers) {
         why = "kafka_mock did not start";
         return nullptr;
     }
-    // The other brokers of the cluster are learnt from the first.
-    return std::make_unique<KafkaPeer>(std::move(process), servers->substr(0, servers->find(',')));
+    return std::make_unique<KafkaPeer>(std::move(process), *servers);
 }
 
 }  // namespace sluice::bridge::test
