@@ -95,7 +95,15 @@ void TransactionEngine::accept(std::vector<Outgoing> offered) {
     const auto covered = std::stable_partition(offered.begin(), offered.end(), [&](const Outgoing& out) {
         const auto lane = lane_states_.find(out.lane);
         CHECK(lane != lane_states_.end());  // start() has named all
-        return !lane->second.position.covers(out.sequence);
+        Position& position = lane->second.position;
+        if (position.is_of_another_store(out)) {
+            log::warn(
+                fmt::format("kafka: the spool has begun anew, its position in the cluster is of an earlier "
+                            "one and does not count bridge={} group={}",
+                            bridge_name_, lane->second.group));
+            position.begin_anew(out);
+        }
+        return !position.covers(out);
     });
     for (auto it = covered; it != offered.end(); ++it)
         confirms_.push_back({it->lane, it->tag, Outcome::delivered, {}});
@@ -149,7 +157,7 @@ bool TransactionEngine::send_positions(Worker& worker) {
     for (const Held& held : answered_) {
         const auto [it, is_new] = reached.try_emplace(held.out.lane);
         if (is_new) it->second = lane_states_.at(held.out.lane).position;
-        it->second.note_delivered(held.out.sequence);
+        it->second.note_delivered(held.out);
     }
     Transactions transactions(producer_->handle());
     return std::all_of(reached.begin(), reached.end(), [&](const auto& one) {
@@ -165,7 +173,7 @@ void TransactionEngine::settle() {
     last_proof_ = Steady::now();
     backoff_.reset();
     for (const Held& held : answered_) {
-        lane_states_.at(held.out.lane).position.note_delivered(held.out.sequence);
+        lane_states_.at(held.out.lane).position.note_delivered(held.out);
         lanes_.of(held).finished(held);
         confirms_.push_back({held.out.lane, held.out.tag, Outcome::delivered, {}});
     }
