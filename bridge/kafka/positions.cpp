@@ -120,9 +120,16 @@ Result<Client, std::string> open_reader(const rd_kafka_conf_t* conf, const std::
 
 }  // namespace
 
-void Position::note_refused(std::uint64_t message) {
-    refused.insert(message);
+void Position::note_refused(const Outgoing& message) {
+    refused.insert(message.sequence);
     if (refused.size() > refused_max) refused.erase(refused.begin());
+    received_ms = std::max(received_ms, received_ms_of(message));
+}
+
+void Position::add_refused(const Position& other) {
+    refused.insert(other.refused.begin(), other.refused.end());
+    while (refused.size() > refused_max) refused.erase(refused.begin());
+    received_ms = std::max(received_ms, other.received_ms);
 }
 
 void Position::note_delivered(const Outgoing& message) {

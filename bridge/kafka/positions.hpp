@@ -43,8 +43,10 @@ struct Position {
         sequence = message.sequence - 1;
         refused.clear();
     }
-    void note_refused(std::uint64_t message);
+    void note_refused(const Outgoing& message);
     void note_delivered(const Outgoing& message);
+    /// Takes over what another one knows of refusals.
+    void add_refused(const Position& other);
     static std::int64_t received_ms_of(const Outgoing& message) {
         return message.message->received().time_since_epoch().count();
     }

@@ -64,7 +64,7 @@ bool TransactionEngine::begin_life(Worker& worker) {
         }
         // The cluster forgets positions after a while (offsets.retention.minutes); we do not.
         if (read->sequence >= lane.position.sequence) {
-            for (const std::uint64_t message : lane.position.refused) read->note_refused(message);
+            read->add_refused(lane.position);
             lane.position = std::move(read).value();
         }
     }
@@ -337,7 +337,7 @@ void TransactionEngine::judge_failure(Report& report) {
 /// Whatever becomes of the transaction: it was never a part of one that is committed.
 void TransactionEngine::refuse(Held& held, std::string reason, Outcome outcome) {
     if (held.suspect) --suspects_;
-    lane_states_.at(held.out.lane).position.note_refused(held.out.sequence);
+    lane_states_.at(held.out.lane).position.note_refused(held.out);
     lanes_.of(held).finished(held);
     confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }
