@@ -56,6 +56,7 @@ bool TransactionEngine::begin_life(Worker& worker) {
     down_reason_ = ensure_position_topic(*producer_, settings_.position_topic, patience);
     if (!down_reason_.empty()) return false;
     for (auto& [number, lane] : lane_states_) {
+        lane.offered = 0;
         const Patience more{Steady::now() + settings_.connect_timeout, patience.stop};
         auto read = read_position(plain_conf_.get(), token_, settings_.position_topic, lane.group, more);
         if (!read) {
@@ -92,15 +93,21 @@ void TransactionEngine::close(Worker& worker) {
 }
 
 void TransactionEngine::accept(std::vector<Outgoing> offered) {
-    const auto covered = std::stable_partition(offered.begin(), offered.end(), [&](const Outgoing& out) {
+    // A lane that comes up again may still have had an offer under way, which is of this time then, too.
+    std::erase_if(offered, [&](const Outgoing& out) {
         const auto lane = lane_states_.find(out.lane);
         CHECK(lane != lane_states_.end());  // start() has named all
-        Position& position = lane->second.position;
+        return out.sequence <=
+               std::exchange(lane->second.offered, std::max(lane->second.offered, out.sequence));
+    });
+    const auto covered = std::stable_partition(offered.begin(), offered.end(), [&](const Outgoing& out) {
+        LaneState& lane = lane_states_.at(out.lane);
+        Position& position = lane.position;
         if (position.is_of_another_store(out)) {
             log::warn(
                 fmt::format("kafka: the spool has begun anew, its position in the cluster is of an earlier "
                             "one and does not count bridge={} group={}",
-                            bridge_name_, lane->second.group));
+                            bridge_name_, lane.group));
             position.begin_anew(out);
         }
         return !position.covers(out);
