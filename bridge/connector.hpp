@@ -131,6 +131,9 @@ class Connector {
     /// Starts the connector's thread and the first attempt to connect. `events` must outlive stop(). `lanes`:
     /// all that will ever offer.
     virtual void start(ConnectorEvents& events, std::vector<LaneName> lanes) = 0;
+    /// Whether only what is on disk is to be offered. Otherwise a message may go up before that: its
+    /// publisher, who has no acknowledgement yet, sends it again after a crash, and as another one.
+    virtual bool wants_durable() const { return false; }
     /// Any thread; never blocks. `epoch` is that of the on_up() it answers: with any other one, or outside of
     /// on_up and on_down, the batch is ignored (it will be offered again). Order per lane is kept on the way
     /// to the upstream.
@@ -145,7 +148,7 @@ class Connector {
 };
 
 /// Changes whenever anything in this header or what it includes changes its layout.
-constexpr std::uint32_t connector_abi = 5;
+constexpr std::uint32_t connector_abi = 6;
 
 /// What a module exports as `extern "C" const ConnectorModule sluice_connector_module`.
 struct ConnectorModule {

@@ -213,6 +213,7 @@ void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, const std::s
         };
     spec.last_value = settings.keep == RouteKeep::last_value;
     spec.ack_upstream = settings.ack == RouteAck::upstream;
+    spec.after_commit = connector_->wants_durable();
     if (subscribes) {
         core::SubscriptionOptions options;
         options.qos = wire::QoS::at_least_once;

@@ -187,6 +187,8 @@ class ThreadedConnector final : public Connector {
         state_->worker.offer(epoch, std::move(batch));
     }
 
+    bool wants_durable() const override { return state_->engine->wants_durable(); }
+
     void settle(std::vector<Settled> settled) override { state_->worker.settle(std::move(settled)); }
 
     void stop(std::chrono::milliseconds grace) override {

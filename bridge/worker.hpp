@@ -76,6 +76,8 @@ class Engine {
     virtual ~Engine() = default;
     /// The connector's thread from begin to end. Returns soon after worker.stopping().
     virtual void run(Worker& worker) = 0;
+    /// As Connector::wants_durable().
+    virtual bool wants_durable() const { return false; }
     /// Before run().
     virtual void name_lanes(std::vector<LaneName> lanes) { static_cast<void>(lanes); }
     /// Any thread: makes a call that blocks in run() return.

@@ -15,6 +15,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds question_timeout{500};  ///< short, so that a stop() need not wait
 constexpr milliseconds question_pause{50};     ///< between two questions
+constexpr std::string_view received_prefix = "received=";
 constexpr std::string_view refused_prefix = "refused=";
 
 struct ClientDeleter {
@@ -119,27 +120,38 @@ Result<Client, std::string> open_reader(const rd_kafka_conf_t* conf, const std::
 
 }  // namespace
 
-void Position::note_refused(std::uint64_t message) {
-    refused.insert(message);
+void Position::note_refused(const Outgoing& message) {
+    refused.insert(message.sequence);
     if (refused.size() > refused_max) refused.erase(refused.begin());
+    received_ms = std::max(received_ms, received_ms_of(message));
 }
 
-void Position::note_delivered(std::uint64_t message) {
-    refused.erase(message);
-    sequence = std::max(sequence, message);
+void Position::add_refused(const Position& other) {
+    refused.insert(other.refused.begin(), other.refused.end());
+    while (refused.size() > refused_max) refused.erase(refused.begin());
+    received_ms = std::max(received_ms, other.received_ms);
+}
+
+void Position::note_delivered(const Outgoing& message) {
+    refused.erase(message.sequence);
+    sequence = std::max(sequence, message.sequence);
+    received_ms = std::max(received_ms, received_ms_of(message));
 }
 
 std::string Position::metadata() const {
-    return refused.empty() ? std::string() : fmt::format("{}{}", refused_prefix, fmt::join(refused, ","));
+    std::string text = fmt::format("{}{}", received_prefix, received_ms);
+    if (!refused.empty()) text += fmt::format(" {}{}", refused_prefix, fmt::join(refused, ","));
+    return text;
 }
 
 Position Position::parse(std::int64_t offset, std::string_view metadata) {
     Position position;
     if (offset > 0) position.sequence = static_cast<std::uint64_t>(offset);
-    if (!metadata.starts_with(refused_prefix)) return position;
-    metadata.remove_prefix(refused_prefix.size());
-    const char* at = metadata.data();
-    const char* const end = at + metadata.size();
+    const char* const end = metadata.data() + metadata.size();
+    if (const auto found = metadata.find(received_prefix); found != std::string_view::npos)
+        std::from_chars(metadata.data() + found + received_prefix.size(), end, position.received_ms);
+    const auto found = metadata.find(refused_prefix);
+    const char* at = found == std::string_view::npos ? end : metadata.data() + found + refused_prefix.size();
     while (at < end) {
         std::uint64_t number = 0;
         const auto [next, error] = std::from_chars(at, end, number);

@@ -22,16 +22,35 @@ namespace sluice::bridge::kafka {
 /// All of a lane up to `sequence` is in committed transactions, except what was refused.
 struct Position {
     std::uint64_t sequence = 0;
+    /// When the broker took in the newest of them, in milliseconds since 1970. Messages of a lane are taken
+    /// in by the order of their numbers: one that came later has a number below only if the broker's store
+    /// was lost and numbers began anew.
+    std::int64_t received_ms = 0;
     /// Not in Kafka although below: offered again (we ended before the dead letter was on disk) they are
     /// judged again instead of taken for delivered. The newest of them.
     std::set<std::uint64_t> refused;
 
     static constexpr std::size_t refused_max = 150;  // a cluster takes 4096 bytes of metadata
-    /// Whether a message of that number need not be sent any more.
-    bool covers(std::uint64_t message) const { return message <= sequence && !refused.contains(message); }
-    void note_refused(std::uint64_t message);
-    void note_delivered(std::uint64_t message);
-    /// As text beside the offset: "refused=17,23".
+    /// Whether it need not be sent any more.
+    bool covers(const Outgoing& message) const {
+        return message.sequence <= sequence && !refused.contains(message.sequence);
+    }
+    /// Numbers have begun anew: this one is another message than the one of its number that was sent.
+    bool is_of_another_store(const Outgoing& message) const {
+        return message.sequence <= sequence && received_ms_of(message) > received_ms;
+    }
+    void begin_anew(const Outgoing& message) {
+        sequence = message.sequence - 1;
+        refused.clear();
+    }
+    void note_refused(const Outgoing& message);
+    void note_delivered(const Outgoing& message);
+    /// Takes over what another one knows of refusals.
+    void add_refused(const Position& other);
+    static std::int64_t received_ms_of(const Outgoing& message) {
+        return message.message->received().time_since_epoch().count();
+    }
+    /// As text beside the offset: "received=1700000000000 refused=17,23".
     std::string metadata() const;
     static Position parse(std::int64_t offset, std::string_view metadata);
     bool operator==(const Position&) const = default;

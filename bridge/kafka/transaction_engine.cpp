@@ -56,6 +56,7 @@ bool TransactionEngine::begin_life(Worker& worker) {
     down_reason_ = ensure_position_topic(*producer_, settings_.position_topic, patience);
     if (!down_reason_.empty()) return false;
     for (auto& [number, lane] : lane_states_) {
+        lane.offered = 0;
         const Patience more{Steady::now() + settings_.connect_timeout, patience.stop};
         auto read = read_position(plain_conf_.get(), token_, settings_.position_topic, lane.group, more);
         if (!read) {
@@ -64,7 +65,7 @@ bool TransactionEngine::begin_life(Worker& worker) {
         }
         // The cluster forgets positions after a while (offsets.retention.minutes); we do not.
         if (read->sequence >= lane.position.sequence) {
-            for (const std::uint64_t message : lane.position.refused) read->note_refused(message);
+            read->add_refused(lane.position);
             lane.position = std::move(read).value();
         }
     }
@@ -92,10 +93,24 @@ void TransactionEngine::close(Worker& worker) {
 }
 
 void TransactionEngine::accept(std::vector<Outgoing> offered) {
-    const auto covered = std::stable_partition(offered.begin(), offered.end(), [&](const Outgoing& out) {
+    // A lane that comes up again may still have had an offer under way, which is of this time then, too.
+    std::erase_if(offered, [&](const Outgoing& out) {
         const auto lane = lane_states_.find(out.lane);
         CHECK(lane != lane_states_.end());  // start() has named all
-        return !lane->second.position.covers(out.sequence);
+        return out.sequence <=
+               std::exchange(lane->second.offered, std::max(lane->second.offered, out.sequence));
+    });
+    const auto covered = std::stable_partition(offered.begin(), offered.end(), [&](const Outgoing& out) {
+        LaneState& lane = lane_states_.at(out.lane);
+        Position& position = lane.position;
+        if (position.is_of_another_store(out)) {
+            log::warn(
+                fmt::format("kafka: the spool has begun anew, its position in the cluster is of an earlier "
+                            "one and does not count bridge={} group={}",
+                            bridge_name_, lane.group));
+            position.begin_anew(out);
+        }
+        return !position.covers(out);
     });
     for (auto it = covered; it != offered.end(); ++it)
         confirms_.push_back({it->lane, it->tag, Outcome::delivered, {}});
@@ -149,7 +164,7 @@ bool TransactionEngine::send_positions(Worker& worker) {
     for (const Held& held : answered_) {
         const auto [it, is_new] = reached.try_emplace(held.out.lane);
         if (is_new) it->second = lane_states_.at(held.out.lane).position;
-        it->second.note_delivered(held.out.sequence);
+        it->second.note_delivered(held.out);
     }
     Transactions transactions(producer_->handle());
     return std::all_of(reached.begin(), reached.end(), [&](const auto& one) {
@@ -165,7 +180,7 @@ void TransactionEngine::settle() {
     last_proof_ = Steady::now();
     backoff_.reset();
     for (const Held& held : answered_) {
-        lane_states_.at(held.out.lane).position.note_delivered(held.out.sequence);
+        lane_states_.at(held.out.lane).position.note_delivered(held.out);
         lanes_.of(held).finished(held);
         confirms_.push_back({held.out.lane, held.out.tag, Outcome::delivered, {}});
     }
@@ -329,7 +344,7 @@ void TransactionEngine::judge_failure(Report& report) {
 /// Whatever becomes of the transaction: it was never a part of one that is committed.
 void TransactionEngine::refuse(Held& held, std::string reason, Outcome outcome) {
     if (held.suspect) --suspects_;
-    lane_states_.at(held.out.lane).position.note_refused(held.out.sequence);
+    lane_states_.at(held.out.lane).position.note_refused(held.out);
     lanes_.of(held).finished(held);
     confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }

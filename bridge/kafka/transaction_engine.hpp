@@ -23,11 +23,13 @@ class TransactionEngine final : public ProducerEngine {
                       std::vector<Route> routes);
     void run(Worker& worker) override;
     void name_lanes(std::vector<LaneName> lanes) override;
+    bool wants_durable() const override { return true; }
 
   private:
     struct LaneState {
         std::string group;
-        Position position;  ///< of committed transactions; refusals also before that
+        std::uint64_t offered = 0;  ///< the highest number since we are up
+        Position position;          ///< of committed transactions; refusals also before that
     };
 
     bool begin_life(Worker& worker);

@@ -261,17 +261,20 @@ void Shard::execute(core::SubscriberId id, core::Effects& effects) {
 void Shard::send_all(core::SubscriberId id, std::vector<core::Send>& sends) {
     Slot& s = slots_[id];
     std::vector<core::Send> gated;
+    const bool all_after_commit = s.lane && s.lane->after_commit;
     for (core::Send& send : sends) {
         // What waits for the disk must not be overtaken by what was published after it, whatever its QoS.
         const bool behind = (s.gated > 0 || !gated.empty()) && send.qos != QoS::at_most_once;
-        if (send.after_commit || behind) {
+        if (send.after_commit || all_after_commit || behind) {
             gated.push_back(std::move(send));
         } else {
             deliver(id, send);
         }
     }
     if (gated.empty()) return;
-    const bool must_wait = in_commit() || s.gated > 0;
+    // The row of a message that is under way is written at the end of its passage, into this turn's batch.
+    const bool of_this_turn = in_commit() || (all_after_commit && gated.back().row / 256 > rows_posted_);
+    const bool must_wait = of_this_turn || s.gated > 0 || (all_after_commit && committed_turn_ < turn_);
     ++s.gated;
     // The link may be another one by then: what is in flight is repeated for that one anyway.
     auto run = [this, id, generation = s.generation, waiting = std::move(gated)] {
@@ -282,7 +285,7 @@ void Shard::send_all(core::SubscriberId id, std::vector<core::Send>& sends) {
     };
     if (must_wait) {
         // Not in a commit of its own: behind the last one, for which the others wait as well.
-        deferred_.push_back({in_commit() ? next_turn() : turn_, std::move(run)});
+        deferred_.push_back({of_this_turn ? next_turn() : turn_, std::move(run)});
     } else {
         run();
     }

@@ -32,6 +32,7 @@ void Shard::open_mail(mail::AddLink& letter) {
     s.lane->number = spec.number;
     s.lane->accepts = std::move(spec.accepts);
     s.lane->ack_upstream = spec.ack_upstream;
+    s.lane->after_commit = spec.after_commit;
     s.lane->last_value = spec.last_value;
     s.lane->waiting = std::move(waiting);
     lanes_[spec.number] = id;

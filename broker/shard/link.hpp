@@ -139,6 +139,8 @@ struct LinkSpec {
     bool last_value = false;
     /// The publisher's acknowledgement waits until this link confirmed, not only until the disk has it.
     bool ack_upstream = false;
+    /// Only what is on disk is delivered: nothing goes out that a crash could make the publisher send again.
+    bool after_commit = false;
     /// Builds the link on its shard's thread.
     std::function<std::unique_ptr<Link>(LinkHost&)> make;
 };

@@ -97,7 +97,7 @@ void Shard::discard_session(SubscriberId id) {
 
 void Shard::set_used(core::SessionKey session_key_max, core::RowId row_max) {
     session_key_counter_ = session_key_max / 256 + 1;
-    row_counter_ = row_max / 256 + 1;
+    row_counter_ = rows_posted_ = row_max / 256 + 1;
 }
 
 void Shard::restore(const store::RecoveredSession& recovered) {

@@ -171,6 +171,7 @@ void Shard::open_mail(mail::Publish& letter) {
 }
 
 void Shard::open_mail(mail::Committed& letter) {
+    committed_turn_ = letter.turn;
     while (!held_tickets_.empty() && held_tickets_.front().turn <= letter.turn) {
         const TicketId ticket = held_tickets_.front().ticket;
         held_tickets_.pop_front();
@@ -333,6 +334,7 @@ void Shard::post_ledger() {
             batch_.emplace_back(core::RetainedUpTo{parts_.retained->order().passed(index_)});
         parts_.store->post_batch(index_, turn_, std::move(batch_));
         batch_.clear();
+        rows_posted_ = row_counter_;
     }
     for (const core::ExchangePtr& over : std::exchange(exchanges_over_, {})) over->set_recorded();
     if (std::exchange(retained_changed_, false)) parts_.retained->order().handed_over(index_);

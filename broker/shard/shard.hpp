@@ -347,7 +347,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     std::vector<core::ExchangePtr> exchanges_over_;  ///< in this turn
     TicketTable tickets_;
     core::SessionKey session_key_counter_ = 0;
-    core::RowId row_counter_ = 0;
+    core::RowId row_counter_ = 0, rows_posted_ = 0;  ///< rows_posted_: as it was with the last batch
 
     // The turn.
     bool stopping_ = false;
@@ -357,7 +357,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     std::shared_ptr<std::latch> closed_;  ///< waited for since post_close()
     bool now_read_ = false;
     Now now_{};
-    store::TurnNumber turn_ = 0;  ///< the last one posted to the store
+    store::TurnNumber turn_ = 0, committed_turn_ = 0;  ///< the last one posted to the store; and durable
     std::vector<core::LedgerEntry> batch_;
     bool retained_changed_ = false;  ///< by what is in the batch
     bool any_progress_dirty_ = false;

@@ -20,6 +20,7 @@ struct LaneSlot {
     LinkNumber number = 0;
     std::function<bool(const core::Message&)> accepts;
     bool ack_upstream = false;
+    bool after_commit = false;
     struct Waiting {
         TicketId ticket = 0;
         MonoTime since{};

@@ -1,6 +1,6 @@
 /// What delivery exactly once adds: the position in the cluster decides what is still to be sent. The mock
-/// does not hide what was aborted, and keeps no position of
-/// a transaction, so what must come once is asked of a real Kafka only.
+/// shows the flow only: it hides nothing that was aborted and keeps no position of a transaction, so what
+/// must come once is asked of a real Kafka.
 #include <algorithm>
 #include <set>
 
@@ -34,14 +34,26 @@ struct Life {
     std::unique_ptr<Connector> connector;
 };
 
+const WallTime long_ago{Millis{1'700'000'000'000}};
+
 class KafkaOnce : public ConnectorFixture, public ::testing::WithParamInterface<std::string> {
   protected:
     void SetUp() override {
         if (!use(GetParam())) GTEST_SKIP() << why_;
     }
+    static void publish_text(Feeder& feeder, std::uint32_t lane, std::string_view topic,
+                             std::string_view payload, WallTime received = long_ago) {
+        core::Message::Fields fields;
+        fields.topic = topic;
+        fields.payload = as_bytes(payload);
+        fields.client_id = "device";
+        fields.received = received;
+        feeder.publish(lane, fields);
+    }
     /// The same number of the same lane is the same message, in every life.
-    static void publish_numbers(Feeder& feeder, int from, int to, std::uint32_t lane = 0) {
-        for (int i = from; i < to; ++i) feeder.publish_text(lane, "plant/a", std::to_string(i));
+    static void publish_numbers(Feeder& feeder, int from, int to, std::uint32_t lane = 0,
+                                WallTime received = long_ago) {
+        for (int i = from; i < to; ++i) publish_text(feeder, lane, "plant/a", std::to_string(i), received);
     }
     void expect_each_once(std::size_t count) {
         const auto all = peer_->receive(place_, count);
@@ -110,12 +122,30 @@ TEST_P(KafkaOnceNode, lanes_have_positions_of_their_own) {
     expect_each_once(20);
 }
 
+TEST_P(KafkaOnceNode, a_store_that_was_lost_and_numbers_anew_loses_nothing_to_the_old_position) {
+    peer_->configure_place(settings_, place_);
+    {
+        Life first(settings_, lanes());
+        publish_numbers(first.feeder, 0, 10);
+        ASSERT_TRUE(first.feeder.wait_confirmed(10));
+    }
+    {
+        Life second(settings_, lanes());
+        publish_numbers(second.feeder, 10, 15, 0, long_ago + Millis(1));  // sequences 1 to 5
+        ASSERT_TRUE(second.feeder.wait_confirmed(5));
+    }
+    Life third(settings_, lanes());  // goes on from the new ones
+    publish_numbers(third.feeder, 10, 20, 0, long_ago + Millis(1));
+    ASSERT_TRUE(third.feeder.wait_confirmed(10));
+    expect_each_once(20);
+}
+
 TEST_P(KafkaOnceNode, what_was_refused_below_the_position_is_judged_again) {
     peer_->configure_refusal(settings_, place_);
     const auto publish = [](Feeder& feeder) {
-        feeder.publish_text(0, "plant/a", "0");
-        feeder.publish_text(0, "plant/refused", std::string(4000, 'x'));
-        feeder.publish_text(0, "plant/a", "1");
+        publish_text(feeder, 0, "plant/a", "0");
+        publish_text(feeder, 0, "plant/refused", std::string(4000, 'x'));
+        publish_text(feeder, 0, "plant/a", "1");
     };
     {
         Life first(settings_, lanes());

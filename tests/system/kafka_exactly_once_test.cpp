@@ -10,7 +10,6 @@
 #include <deque>
 #include <map>
 #include <random>
-#include <set>
 #include <thread>
 
 #include "tests/contract/kafka_node_peer.hpp"
@@ -112,17 +111,25 @@ topic = "{}"
     }
     void expect_each_once() {
         struct Arrivals {
-            std::set<std::uint64_t> numbers;
-            std::map<int, std::uint64_t> last;  ///< by partition
+            std::map<std::uint64_t, std::string> numbers;  ///< and the message id that each came with
+            std::map<int, std::uint64_t> last;             ///< by partition
         };
         std::map<std::string, Arrivals> arrivals;
-        std::size_t acknowledged = 0, missing = 0, duplicated = 0, out_of_order = 0;
+        std::size_t acknowledged = 0, missing = 0, duplicated = 0, entered_twice = 0, out_of_order = 0;
         for (const LoadPublisher& publisher : publishers_) acknowledged += publisher.acknowledged().size();
         const auto records = bridge::test::read_topic(node_->address(), topic_, acknowledged);
         for (const auto& record : records) {
             const auto number = std::strtoull(record.received.payload.c_str(), nullptr, 10);
             Arrivals& of_publisher = arrivals[record.received.key];
-            duplicated += of_publisher.numbers.insert(number).second ? 0U : 1U;
+            const auto id = record.received.headers.find("sluice.id");
+            ASSERT_NE(id, record.received.headers.end());
+            const auto [seen, is_new] = of_publisher.numbers.try_emplace(number, id->second);
+            if (!is_new) {
+                // Another id: the broker itself took it for another message.
+                ++(seen->second == id->second ? duplicated : entered_twice);
+                fmt::print("twice: {} {}: {} and {} at offset {} of partition {}\n", record.received.key,
+                           number, seen->second, id->second, record.offset, record.partition);
+            }
             std::uint64_t& last = of_publisher.last[record.partition];
             out_of_order += number < last;
             last = number;
@@ -130,11 +137,14 @@ topic = "{}"
         for (const LoadPublisher& publisher : publishers_)
             for (const auto number : publisher.acknowledged())
                 missing += arrivals[publisher.client_id()].numbers.contains(number) ? 0U : 1U;
-        fmt::print("acknowledged {} records {} missing {} duplicated {} out of order {}\n", acknowledged,
-                   records.size(), missing, duplicated, out_of_order);
+        fmt::print(
+            "acknowledged {} records {} missing {} duplicated {} entered the broker twice {} out of order "
+            "{}\n",
+            acknowledged, records.size(), missing, duplicated, entered_twice, out_of_order);
         EXPECT_GT(acknowledged, 0U);
         EXPECT_EQ(missing, 0U);
         EXPECT_EQ(duplicated, 0U);
+        EXPECT_EQ(entered_twice, 0U);
         EXPECT_EQ(out_of_order, 0U);
     }
 
