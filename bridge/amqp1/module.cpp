@@ -9,25 +9,43 @@ namespace {
 
 constexpr std::uint16_t default_port = 5672, default_tls_port = 5671;
 
-Result<Template, std::string> parse(const RouteSpec& spec, std::string_view key, std::string_view text) {
-    auto parsed = Template::parse(text);
+Result<Template, std::string> parse(const RouteSpec& spec, std::string_view key, std::string_view text,
+                                    const std::string& origin) {
+    auto parsed = Template::parse(text, origin);
     if (!parsed) return Err{fmt::format("{}: {}: {}", spec.place, key, parsed.error())};
     return parsed;
 }
 
-Result<Route, std::string> make_route(const RouteSpec& spec) {
+Result<Route, std::string> make_route(const RouteSpec& spec, const std::string& origin) {
     const auto& settings = *static_cast<const Amqp1Route*>(spec.settings.get());
     if (settings.address.empty())
         return Err{fmt::format("{}: address: it is empty; expected a template of an address", spec.place)};
-    auto address = parse(spec, "address", settings.address);
+    auto address = parse(spec, "address", settings.address, origin);
     if (!address) return Err{address.error()};
-    auto partition_key = parse(spec, "partition_key", settings.partition_key);
+    auto partition_key = parse(spec, "partition_key", settings.partition_key, origin);
     if (!partition_key) return Err{partition_key.error()};
-    auto group_id = parse(spec, "group_id", settings.group_id);
+    auto group_id = parse(spec, "group_id", settings.group_id, origin);
     if (!group_id) return Err{group_id.error()};
     return Route{std::move(address).value(),
                  settings.address.starts_with('/') ? &append_path : &append_address,
                  std::move(partition_key).value(), std::move(group_id).value(), settings.durable};
+}
+
+Result<Amqp1Down, std::string> make_down(const RouteSpec& spec, const std::string& origin) {
+    Amqp1Down down = *static_cast<const Amqp1Down*>(spec.settings.get());
+    if (down.address.empty())
+        return Err{fmt::format("{}: address: it is empty; expected an address to receive from", spec.place)};
+    const auto address = parse(spec, "address", down.address, origin);
+    if (!address) return Err{address.error()};
+    if (!address->is_literal())
+        return Err{
+            fmt::format("{}: address: '{}' would be another one for each message; expected no "
+                        "placeholder but {{origin}}",
+                        spec.place, down.address)};
+    auto text = address->render(*core::Message::freeze({}));
+    if (!text) return Err{fmt::format("{}: address: {}", spec.place, text.error())};
+    down.address = std::move(text).value();
+    return down;
 }
 
 Result<std::vector<ServerAddress>, std::string> make_servers(const Amqp1Settings& settings,
@@ -54,17 +72,15 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
         return Err{fmt::format("{}: {}", spec.place, mechanism.error())};
     std::vector<Route> routes;
     for (const auto& route_spec : spec.routes) {
-        auto route = make_route(route_spec);
+        auto route = make_route(route_spec, spec.origin);
         if (!route) return Err{route.error()};
         routes.push_back(std::move(route).value());
     }
     std::vector<Amqp1Down> down_routes;
     for (const auto& down_spec : spec.down_routes) {
-        const auto& down = *static_cast<const Amqp1Down*>(down_spec.settings.get());
-        if (down.address.empty())
-            return Err{fmt::format("{}: address: it is empty; expected an address to receive from",
-                                   down_spec.place)};
-        down_routes.push_back(down);
+        auto down = make_down(down_spec, spec.origin);
+        if (!down) return Err{down.error()};
+        down_routes.push_back(std::move(down).value());
     }
     std::string name = spec.bridge_name;
     return make_connector(std::move(name),

@@ -59,8 +59,12 @@ void Senders::pump_lane(LaneQueue& lane, std::size_t unsent_bytes_max) {
     const auto now = Steady::now();
     while (lane.ready(now)) {
         const MessageView view(*lane.front().out.message);
-        if (auto problem = render(lane.front(), view); !problem.empty()) {
-            refuse(lane.take(), std::move(problem));
+        if (auto rendered = render(lane.front(), view); !rendered) {
+            refuse(lane.take(), rendered.error(), Outcome::unmappable);
+            continue;
+        }
+        if (address_.empty()) {
+            refuse(lane.take(), "the address is empty");
             continue;
         }
         Link* link = find_link(now);
@@ -73,15 +77,13 @@ void Senders::pump_lane(LaneQueue& lane, std::size_t unsent_bytes_max) {
     }
 }
 
-std::string Senders::render(const Held& held, const MessageView& view) {
+Result<void, std::string> Senders::render(const Held& held, const MessageView& view) {
     const Route& route = routes_.at(held.out.route);
     auto rendered = route.address.render(view, address_, route.append_address);
     if (rendered) rendered = route.partition_key.render(view, marks_.partition_key);
     if (rendered) rendered = route.group_id.render(view, marks_.group_id);
-    if (!rendered) return rendered.error();
-    if (address_.empty()) return "the address is empty";
     marks_.durable = route.durable;
-    return {};
+    return rendered;
 }
 
 /// Of `address_`. Null while there are too many links, all of them in use.
@@ -185,9 +187,9 @@ void Senders::send(Link& link, LaneQueue& lane) {
     pn_link_advance(link.link);
 }
 
-void Senders::refuse(const Held& held, std::string reason) {
+void Senders::refuse(const Held& held, std::string reason, Outcome outcome) {
     lanes_.of(held).finished(held);
-    confirms_.push_back({held.out.lane, held.out.tag, Outcome::refused, std::move(reason)});
+    confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }
 
 void Senders::on_link_opened(pn_link_t* link) {

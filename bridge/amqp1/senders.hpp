@@ -77,8 +77,8 @@ class Senders {
     };
 
     void pump_lane(LaneQueue& lane, std::size_t unsent_bytes_max);
-    /// Empty when the message can go to `address_`.
-    std::string render(const Held& held, const MessageView& view);
+    /// Sets `address_` and `marks_`. The error says which part the message lacks.
+    Result<void, std::string> render(const Held& held, const MessageView& view);
     Link* find_link(Steady::time_point now);
     Link* add_link(const std::string& address, bool fixed);
     bool make_room();
@@ -86,7 +86,7 @@ class Senders {
     void close_link(Link& link);
     bool can_send(Link& link, const Held& held, Steady::time_point now);
     void send(Link& link, LaneQueue& lane);
-    void refuse(const Held& held, std::string reason);
+    void refuse(const Held& held, std::string reason, Outcome outcome = Outcome::refused);
     void judge(Sent& sent, pn_delivery_t* delivery);
     void judge_rejected(Sent& sent, pn_disposition_t* outcome);
     void put_back(Sent& sent, std::string reason);

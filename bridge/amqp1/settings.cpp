@@ -97,7 +97,9 @@ constexpr SettingRow down_table[] = {
     {.key = "address",
      .kind = SettingKind::text,
      .default_text = "",
-     .doc = "The address to receive from: a queue or a subscription; RabbitMQ 4: \"/queues/NAME\".",
+     .doc =
+         "The address to receive from: a queue or a subscription; RabbitMQ 4: \"/queues/NAME\". {origin} in "
+         "it stands for the gateway's own identity.",
      .assign = bind_setting<&Amqp1Down::address>,
      .required = true},
     {.key = "credit",

@@ -354,6 +354,19 @@ TEST_F(Amqp1Connector, create_names_what_is_wrong) {
     EXPECT_EQ(error(), "");
 }
 
+TEST_F(Amqp1Connector, the_gateways_identity_and_a_missing_part_of_a_template) {
+    settings_.spec.origin = "gw-1";
+    settings_.route("group_id", std::string("{origin}-{topic[1]}"));
+    start_at_place();
+    feeder_.publish_text(0, "plant/a", "x");
+    feeder_.publish_text(0, "plant", "lacks the level");
+    ASSERT_TRUE(feeder_.wait_confirmed(2)) << last_down();
+    EXPECT_EQ(confirm_of(1).outcome, Outcome::delivered);
+    EXPECT_EQ(peer_->receive(place_, 1).at(0).headers.at("@group_id"), "gw-1-a");
+    EXPECT_EQ(confirm_of(2).outcome, Outcome::unmappable);
+    EXPECT_EQ(confirm_of(2).reason, "'{origin}-{topic[1]}': the topic has no level 1");
+}
+
 /// RabbitMQ 4 has its own sense of the outcomes.
 TEST_F(Amqp1Connector, rabbitmq_releases_what_no_queue_takes_and_rejects_what_a_full_one_cannot) {
     Amqp1Peer rabbit({"--product", "RabbitMQ"});

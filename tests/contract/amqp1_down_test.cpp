@@ -197,6 +197,22 @@ TEST_F(Amqp1Down, what_cannot_be_a_message_is_rejected_and_holds_nothing_up) {
     EXPECT_EQ(outcomes[1]["text"], "it has more than 2000 bytes");
 }
 
+TEST_F(Amqp1Down, the_gateways_identity_may_stand_in_the_address) {
+    settings_.spec.origin = "gw-1";
+    settings_.spec.routes.clear();
+    settings_.add_down();
+    settings_.down("address", place_ + "-{origin}");
+    mock_->put(place_ + "-gw-1", {{"data", {"x"}}});
+    start();
+    ASSERT_TRUE(wait_incoming(1));
+    settings_.down("address", std::string("{topic}"));
+    const auto created = settings_.module->create(settings_.spec);
+    ASSERT_FALSE(created.ok());
+    EXPECT_EQ(created.error(),
+              "test.toml:7: address: '{topic}' would be another one for each message; expected no "
+              "placeholder but {origin}");
+}
+
 TEST_F(Amqp1Down, both_directions_share_a_connection) {
     settings_.add_down();
     settings_.down("address", place_ + "-down");
