@@ -61,6 +61,19 @@ TEST_P(KafkaDown, a_record_is_taken_apart) {
     EXPECT_EQ(tombstone.headers, strange) << "what we do not understand is not thrown away";
 }
 
+TEST_P(KafkaDown, the_time_in_kafka_counts_against_the_expiry_of_a_foreign_record) {
+    const auto with_interval = [](const char* interval) {
+        return NewRecord{"x", 0, {}, {{"message-expiry-interval", interval}}, 100};
+    };
+    write_topic(peer_->address(), place_, {with_interval("3600"), with_interval("60")});
+    start_receiving();
+    ASSERT_TRUE(feeder_.wait_incoming(2));
+    ASSERT_TRUE(incoming(0).expiry_interval_s);
+    EXPECT_LE(*incoming(0).expiry_interval_s, 3500U);
+    EXPECT_GT(*incoming(0).expiry_interval_s, 3400U);
+    EXPECT_EQ(incoming(1).expiry_interval_s, 0U);
+}
+
 TEST_P(KafkaDown, what_was_not_settled_comes_again_and_what_was_does_not) {
     write({"1", "2", "3"});
     start_receiving();
@@ -195,6 +208,7 @@ TEST_P(KafkaDown, a_cluster_out_of_reach_is_told) {
     const std::string name = peer_->configure_unreachable(settings_);
     start();
     ASSERT_TRUE(wait_source_problem(name)) << last_source();
+    ASSERT_TRUE(feeder_.wait_down());
     EXPECT_NE(last_down().find(name), std::string::npos) << last_down();
 }
 

@@ -96,6 +96,8 @@ void write_topic(const std::string& servers, const std::string& topic,
                                                            {"linger.ms", "0"},
                                                            {"enable.idempotence", "true"},
                                                            {"message.timeout.ms", "20000"}});
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::system_clock::now().time_since_epoch());
     for (const NewRecord& record : records) {
         rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
         for (const auto& [name, value] : record.headers)
@@ -107,7 +109,8 @@ void write_topic(const std::string& servers, const std::string& topic,
             producer, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(record.partition),
             RD_KAFKA_V_VALUE(const_cast<char*>(payload), size),
             RD_KAFKA_V_KEY(record.key.empty() ? nullptr : record.key.data(), record.key.size()),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+            RD_KAFKA_V_TIMESTAMP(now.count() - record.age_s * 1000), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR) throw std::runtime_error(rd_kafka_err2str(error));
     }
     const auto error = rd_kafka_flush(producer, 21'000);

@@ -28,6 +28,7 @@ struct NewRecord {
     int partition = 0;
     std::string key;
     std::vector<std::pair<std::string, std::optional<std::string>>> headers;
+    std::int64_t age_s = 0;  ///< how long ago it says it was written
 };
 /// Returns when the cluster has them; throws when it does not take them within 20 s.
 void write_topic(const std::string& servers, const std::string& topic, const std::vector<NewRecord>& records);
