@@ -241,6 +241,7 @@ bool Receiver::on_assigned(Positions& positions) {
     joined_ = true;
     group_problem_.clear();
     for (const Position& position : positions) topic_problems_.erase(position.topic);
+    std::erase_if(topic_problems_, [](const auto& entry) { return entry.second.there_now; });
     next_commit_ = {};
     log::debug(fmt::format("kafka: partitions assigned bridge={} count={}", bridge_name_, positions.size()));
     return true;

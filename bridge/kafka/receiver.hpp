@@ -112,6 +112,7 @@ class Receiver final : public Engine, private ConsumerOwner {
     Steady::time_point join_deadline_{};
     struct TopicProblem {
         bool missing = false;
+        bool there_now = false;  ///< was missing, and waits for the group to take it in
         std::string text;
     };
     std::map<std::string, TopicProblem> topic_problems_;

@@ -80,7 +80,7 @@ void Receiver::on_problem(const std::string& topic, rd_kafka_resp_err_t error, c
     } else {
         const bool missing =
             error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-        topic_problems_[topic] = {missing, text};
+        topic_problems_[topic] = {missing, false, text};
     }
 }
 
@@ -119,10 +119,16 @@ void Receiver::look_for_missing_topics() {
     next_probe_ = Steady::now() + missing_every;
     std::vector<std::string> topics;
     if (consumer_->probe(probe_timeout, &topics) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
-    for (const std::string& topic : topics)
-        if (const auto found = topic_problems_.find(topic);
-            found != topic_problems_.end() && found->second.missing)
+    for (const std::string& topic : topics) {
+        const auto found = topic_problems_.find(topic);
+        if (found == topic_problems_.end() || !found->second.missing) continue;
+        // The group changes hands now, unless it has done so and the topic went to another.
+        if (joined_ && found->second.there_now) {
             topic_problems_.erase(found);
+        } else {
+            found->second.there_now = true;
+        }
+    }
 }
 
 /// Empty: we receive. None: that cannot be said yet.

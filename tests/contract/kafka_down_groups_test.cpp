@@ -142,6 +142,7 @@ TEST_P(KafkaDownGroups, a_missing_topic_is_named_until_it_is_there_and_the_other
     start();
     ASSERT_TRUE(wait_source_problem(late)) << last_source();
     ASSERT_TRUE(feeder_.wait_incoming(1));
+    settle(0);
     peer_->ask("topic " + late + " 1");
     ASSERT_TRUE(feeder_.wait_source()) << last_source();
     write_topic(peer_->address(), late, {{"2", 0, {}, {}}});
