@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "bridge/kafka/engine.hpp"
+#include "bridge/kafka/receiver.hpp"
 #include "bridge/kafka/settings.hpp"
 #include "bridge/kafka/transaction_engine.hpp"
 #include "bridge/module_export.hpp"
@@ -62,7 +63,18 @@ Result<std::unique_ptr<Engine>, std::string> make_transaction_engine(ConnectorSp
         std::move(spec), settings, std::move(conf), std::move(plain), std::move(id), std::move(routes)));
 }
 
-Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
+Result<std::unique_ptr<Connector>, std::string> create_down(const ConnectorSpec& spec) {
+    const auto& settings = *static_cast<const KafkaSettings*>(spec.settings.get());
+    auto routes = DownRoutes::make(spec);
+    if (!routes) return Err{routes.error()};
+    auto conf = make_consumer_conf(settings, routes->group());
+    if (!conf) return Err{fmt::format("{}: {}", spec.place, conf.error())};
+    return make_connector(spec.bridge_name + ", down",
+                          std::make_unique<Receiver>(spec, settings, std::move(conf).value(),
+                                                     std::move(routes).value(), spec.routes.empty()));
+}
+
+Result<std::unique_ptr<Connector>, std::string> create_up(ConnectorSpec spec) {
     const auto& settings = *static_cast<const KafkaSettings*>(spec.settings.get());
     if (const auto problem = delivery_problem(settings); !problem.empty())
         return Err{fmt::format("{}: {}", spec.place, problem)};
@@ -86,6 +98,15 @@ Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
         std::make_unique<KafkaEngine>(std::move(spec), settings, std::move(conf).value(), std::move(routes)));
 }
 
+Result<std::unique_ptr<Connector>, std::string> create(ConnectorSpec spec) {
+    if (spec.down_routes.empty()) return create_up(std::move(spec));
+    auto down = create_down(spec);
+    if (!down || spec.routes.empty()) return down;
+    auto up = create_up(std::move(spec));
+    if (!up) return up;
+    return make_duplex(std::move(up).value(), std::move(down).value());
+}
+
 }  // namespace
 }  // namespace sluice::bridge::kafka
 
@@ -97,5 +118,7 @@ SLUICE_EXPORT_MODULE const sluice::bridge::ConnectorModule sluice_connector_modu
     .route_rows = &sluice::bridge::kafka::route_rows,
     .make_bridge_settings = &sluice::bridge::make_settings_struct<sluice::bridge::kafka::KafkaSettings>,
     .make_route_settings = &sluice::bridge::make_settings_struct<sluice::bridge::kafka::KafkaRoute>,
+    .down_rows = &sluice::bridge::kafka::down_rows,
+    .make_down_settings = &sluice::bridge::make_settings_struct<sluice::bridge::kafka::KafkaDown>,
     .create = &sluice::bridge::kafka::create,
 };

@@ -8,6 +8,7 @@ constexpr std::string_view compressions[] = {"none", "gzip", "snappy", "lz4", "z
 constexpr std::string_view topic_illegal_names[] = {"refuse", "replace"};
 constexpr std::string_view sasl_names[] = {"none", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer"};
 constexpr std::string_view delivery_names[] = {"at_least_once", "exactly_once"};
+constexpr std::string_view start_names[] = {"latest", "earliest"};
 constexpr std::string_view preset_names[] = {"event_hubs", "confluent_cloud", "msk_scram", "msk_tls"};
 
 constexpr SettingRow own_table[] = {
@@ -179,6 +180,33 @@ constexpr SettingRow route_table[] = {
      .assign = bind_setting<&KafkaRoute::ce_source>},
 };
 
+constexpr SettingRow down_table[] = {
+    {.key = "topics",
+     .kind = SettingKind::text_list,
+     .default_text = "",
+     .doc =
+         "Kafka topics to read. An entry that begins with '^' is a pattern (POSIX extended) of topic names. "
+         "A topic belongs to the first row that names it.",
+     .assign = bind_setting<&KafkaDown::topics>,
+     .required = true},
+    {.key = "group",
+     .kind = SettingKind::text,
+     .default_text = "",
+     .doc = "The consumer group, in which Kafka keeps how far we are. Left out: a group of this gateway and "
+            "bridge alone, so that every gateway gets everything; gateways with the same group share the "
+            "partitions. All rows of a bridge are in one group.",
+     .assign = bind_setting<&KafkaDown::group>},
+    {.key = "start",
+     .kind = SettingKind::choice,
+     .default_text = "latest",
+     .doc =
+         "Where a group begins in a partition that it has never read: behind what is there (\"latest\"), or "
+         "with the oldest record (\"earliest\"). From then on the committed offset alone counts. A "
+         "partition that is added to a topic which the group reads already is read from its first record.",
+     .assign = bind_setting<&KafkaDown::start>,
+     .choices = start_names},
+};
+
 }  // namespace
 
 std::span<const SettingRow> bridge_rows() {
@@ -186,6 +214,9 @@ std::span<const SettingRow> bridge_rows() {
 }
 std::span<const SettingRow> route_rows() {
     return route_table;
+}
+std::span<const SettingRow> down_rows() {
+    return down_table;
 }
 
 }  // namespace sluice::bridge::kafka

@@ -56,4 +56,14 @@ struct KafkaRoute {
 };
 std::span<const SettingRow> route_rows();
 
+/// Where a group begins in a partition of which it has no committed offset.
+enum class Start : std::uint8_t { latest, earliest };
+
+struct KafkaDown {
+    std::vector<std::string> topics;  ///< names, or patterns that begin with '^'
+    std::string group;                ///< empty: as other rows of the bridge say, else of this gateway alone
+    Start start = Start::latest;
+};
+std::span<const SettingRow> down_rows();
+
 }  // namespace sluice::bridge::kafka

@@ -98,6 +98,32 @@ INSTANTIATE_TEST_SUITE_P(mechanisms, KafkaNodeSasl,
                              return name;
                          });
 
+TEST_F(KafkaNode, the_way_down_proves_itself_as_the_way_up) {
+    const auto start_with = [&](const char* password) {
+        settings_.bridge("servers",
+                         std::vector<std::string>{"localhost:" + std::to_string(node_->doors().sasl_ssl)});
+        settings_.bridge("ca_file", certificate("ca.crt"));
+        settings_.bridge("sasl", std::int64_t{3});  // scram-sha-512
+        settings_.bridge("user", std::string("sluice"));
+        settings_.bridge("password", std::string(password));
+        start();
+    };
+    settings_.add_down();
+    settings_.down("topics", std::vector<std::string>{place_});
+    peer_->configure_place(settings_, place_);
+    start_with("wrong-secret");
+    ASSERT_TRUE(feeder_.wait([&] { return !feeder_.sources_.empty(); }));
+    const std::string problem = feeder_.read([&] { return feeder_.sources_.back(); });
+    EXPECT_NE(problem.find("SASL"), std::string::npos) << problem;
+    EXPECT_EQ(problem.find("-secret"), std::string::npos) << problem;
+    connector_->stop(std::chrono::milliseconds(100));
+    start_with("sluice-secret");
+    ASSERT_TRUE(feeder_.wait_source()) << last_down();
+    ASSERT_TRUE(feeder_.wait_up()) << last_down();
+    feeder_.publish_text(0, "plant/a", "x");
+    ASSERT_TRUE(feeder_.wait_incoming(1)) << last_down();
+}
+
 TEST_F(KafkaNode, a_server_that_another_ca_has_signed_is_not_trusted) {
     through_sasl("SCRAM-SHA-512", "sluice", "sluice-secret", "wrong-ca.crt");
     expect_down("certificate verify failed");

@@ -90,6 +90,48 @@ std::vector<KafkaRecord> read_topic(const std::string& servers, const std::strin
     return all;
 }
 
+void write_topic(const std::string& servers, const std::string& topic,
+                 const std::vector<NewRecord>& records) {
+    rd_kafka_t* producer = make_client(RD_KAFKA_PRODUCER, {{"bootstrap.servers", servers},
+                                                           {"linger.ms", "0"},
+                                                           {"enable.idempotence", "true"},
+                                                           {"message.timeout.ms", "20000"}});
+    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+    for (const NewRecord& record : records) {
+        rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
+        for (const auto& [name, value] : record.headers)
+            rd_kafka_header_add(headers, name.c_str(), -1, value ? value->data() : nullptr,
+                                value ? static_cast<ssize_t>(value->size()) : 0);
+        const char* payload = record.payload ? record.payload->c_str() : nullptr;
+        const std::size_t size = record.payload ? record.payload->size() : 0;
+        const auto error = rd_kafka_producev(
+            producer, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(record.partition),
+            RD_KAFKA_V_VALUE(const_cast<char*>(payload), size),
+            RD_KAFKA_V_KEY(record.key.empty() ? nullptr : record.key.data(), record.key.size()),
+            RD_KAFKA_V_TIMESTAMP(now.count() - record.age_s * 1000), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) throw std::runtime_error(rd_kafka_err2str(error));
+    }
+    const auto error = rd_kafka_flush(producer, 21'000);
+    rd_kafka_destroy(producer);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) throw std::runtime_error(rd_kafka_err2str(error));
+}
+
+std::int64_t committed_offset(const std::string& servers, const std::string& group, const std::string& topic,
+                              int partition) {
+    rd_kafka_t* consumer =
+        make_client(RD_KAFKA_CONSUMER, {{"bootstrap.servers", servers}, {"group.id", group}});
+    rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic.c_str(), partition);
+    const auto error = rd_kafka_committed(consumer, list, 20'000);
+    const std::int64_t offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(consumer);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) throw std::runtime_error(rd_kafka_err2str(error));
+    return offset;
+}
+
 std::vector<Received> received_of(std::vector<KafkaRecord> records) {
     std::vector<Received> all;
     for (KafkaRecord& record : records) all.push_back(std::move(record.received));

@@ -35,6 +35,7 @@ class SecurityFixture : public ConnectorFixture {
         for (const auto& line : lines()) expect_no_secret(line);
         for (const auto& line : feeder_.downs_) expect_no_secret(line);
         for (const auto& line : feeder_.stalls_) expect_no_secret(line);
+        for (const auto& line : feeder_.sources_) expect_no_secret(line);
     }
     void expect_no_secret(const std::string& line) {
         EXPECT_EQ(line.find(secret_mark), std::string::npos) << line;
