@@ -19,16 +19,16 @@ struct ListDeleter {
 };
 using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t, ListDeleter>;
 
-ListPtr list_of(const Positions& positions) {
+ListPtr list_of(const PartitionOffsets& positions) {
     ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
-    for (const Position& position : positions)
+    for (const PartitionOffset& position : positions)
         rd_kafka_topic_partition_list_add(list.get(), position.topic.c_str(), position.partition)->offset =
             position.offset;
     return list;
 }
 
-Positions positions_of(const rd_kafka_topic_partition_list_t& list) {
-    Positions positions;
+PartitionOffsets positions_of(const rd_kafka_topic_partition_list_t& list) {
+    PartitionOffsets positions;
     for (int i = 0; i < list.cnt; ++i)
         positions.push_back({list.elems[i].topic, list.elems[i].partition, list.elems[i].offset});
     return positions;
@@ -143,7 +143,7 @@ rd_kafka_resp_err_t Consumer::probe(std::chrono::milliseconds timeout, std::vect
     return error;
 }
 
-rd_kafka_resp_err_t Consumer::committed(Positions& positions, std::chrono::milliseconds timeout) {
+rd_kafka_resp_err_t Consumer::committed(PartitionOffsets& positions, std::chrono::milliseconds timeout) {
     const ListPtr list = list_of(positions);
     const auto error = rd_kafka_committed(handle_, list.get(), static_cast<int>(timeout.count()));
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
@@ -153,7 +153,8 @@ rd_kafka_resp_err_t Consumer::committed(Positions& positions, std::chrono::milli
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-rd_kafka_resp_err_t Consumer::find_end(Position& position, Start start, std::chrono::milliseconds timeout) {
+rd_kafka_resp_err_t Consumer::find_end(PartitionOffset& position, Start start,
+                                       std::chrono::milliseconds timeout) {
     std::int64_t low = 0, high = 0;
     const auto error = rd_kafka_query_watermark_offsets(handle_, position.topic.c_str(), position.partition,
                                                         &low, &high, static_cast<int>(timeout.count()));
@@ -161,7 +162,7 @@ rd_kafka_resp_err_t Consumer::find_end(Position& position, Start start, std::chr
     return error;
 }
 
-rd_kafka_resp_err_t Consumer::commit(const Positions& positions) {
+rd_kafka_resp_err_t Consumer::commit(const PartitionOffsets& positions) {
     return rd_kafka_commit_queue(handle_, list_of(positions).get(), commits_, nullptr, nullptr);
 }
 
@@ -208,7 +209,7 @@ void Consumer::on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t error,
 }
 
 void Consumer::assign(rd_kafka_topic_partition_list_t* list) {
-    Positions positions = positions_of(*list);
+    PartitionOffsets positions = positions_of(*list);
     if (!owner_.on_assigned(positions)) {
         rd_kafka_assign(handle_, nullptr);
         return;

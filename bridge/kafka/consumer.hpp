@@ -24,12 +24,12 @@ Result<ConfPtr, std::string> make_consumer_conf(const KafkaSettings& settings, c
 Incoming to_incoming(const rd_kafka_message_t& record, WallTime now);
 
 /// A place in a partition: the offset of the record that comes next.
-struct Position {
+struct PartitionOffset {
     std::string topic;
     std::int32_t partition = 0;
     std::int64_t offset = RD_KAFKA_OFFSET_INVALID;  ///< there is none
 };
-using Positions = std::vector<Position>;
+using PartitionOffsets = std::vector<PartitionOffset>;
 
 struct RecordDeleter {
     void operator()(rd_kafka_message_t* record) const { rd_kafka_message_destroy(record); }
@@ -41,9 +41,9 @@ class ConsumerOwner {
   public:
     virtual ~ConsumerOwner() = default;
     /// Says where each of them begins. False: nothing is assigned.
-    virtual bool on_assigned(Positions& positions) = 0;
+    virtual bool on_assigned(PartitionOffsets& positions) = 0;
     /// They go to somebody else when this returns; `lost`: they have gone already.
-    virtual void on_revoked(const Positions& positions, bool lost) = 0;
+    virtual void on_revoked(const PartitionOffsets& positions, bool lost) = 0;
     /// What a topic or the group lacks. `topic` is empty when it is not about one.
     virtual void on_problem(const std::string& topic, rd_kafka_resp_err_t error, const std::string& text) = 0;
 };
@@ -53,7 +53,7 @@ class Consumer {
   public:
     struct CommitResult {
         rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
-        Positions done;  ///< those that were committed
+        PartitionOffsets done;  ///< those that were committed
     };
 
     static Result<std::unique_ptr<Consumer>, std::string> open(const rd_kafka_conf_t* conf, int wake_fd,
@@ -77,11 +77,11 @@ class Consumer {
     /// librdkafka look again for those that it misses; they are added there.
     rd_kafka_resp_err_t probe(std::chrono::milliseconds timeout, std::vector<std::string>* topics = nullptr);
     /// Sets the offsets to what the group has committed.
-    rd_kafka_resp_err_t committed(Positions& positions, std::chrono::milliseconds timeout);
+    rd_kafka_resp_err_t committed(PartitionOffsets& positions, std::chrono::milliseconds timeout);
     /// Sets the offset to the first or behind the last record of the partition.
-    rd_kafka_resp_err_t find_end(Position& position, Start start, std::chrono::milliseconds timeout);
+    rd_kafka_resp_err_t find_end(PartitionOffset& position, Start start, std::chrono::milliseconds timeout);
     /// The answer comes by next_commit_result().
-    rd_kafka_resp_err_t commit(const Positions& positions);
+    rd_kafka_resp_err_t commit(const PartitionOffsets& positions);
     std::optional<CommitResult> next_commit_result();
     /// Leaves the group, as far as that can be done until then.
     void close(std::chrono::steady_clock::time_point until);

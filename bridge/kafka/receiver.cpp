@@ -234,13 +234,13 @@ void Receiver::settle_until(Worker& worker, Steady::time_point deadline) {
     }
 }
 
-bool Receiver::on_assigned(Positions& positions) {
+bool Receiver::on_assigned(PartitionOffsets& positions) {
     called_back_ = true;
     if (paused_) consumer_->pause(paused_ = false);
     if (!find_starts(positions)) return false;
     joined_ = true;
     group_problem_.clear();
-    for (const Position& position : positions) topic_problems_.erase(position.topic);
+    for (const PartitionOffset& position : positions) topic_problems_.erase(position.topic);
     std::erase_if(topic_problems_, [](const auto& entry) { return entry.second.there_now; });
     next_commit_ = {};
     log::debug(fmt::format("kafka: partitions assigned bridge={} count={}", bridge_name_, positions.size()));
@@ -248,7 +248,7 @@ bool Receiver::on_assigned(Positions& positions) {
 }
 
 /// Also when stop() has been called, or the cluster does not answer: then false.
-bool Receiver::find_starts(Positions& positions) {
+bool Receiver::find_starts(PartitionOffsets& positions) {
     const auto deadline = Steady::now() + settings_.connect_timeout;
     const auto repeat = [&](auto&& ask) {
         auto error = RD_KAFKA_RESP_ERR__TIMED_OUT;
@@ -257,11 +257,11 @@ bool Receiver::find_starts(Positions& positions) {
         return error;
     };
     if (positions.empty()) return true;
-    const Positions asked = positions;
+    const PartitionOffsets asked = positions;
     auto error = repeat([&] { return consumer_->committed(positions = asked, probe_timeout); });
     std::map<std::string, bool> known_topics;
-    for (const Position& position : positions) known_topics[position.topic] |= position.offset >= 0;
-    for (Position& position : positions) {
+    for (const PartitionOffset& position : positions) known_topics[position.topic] |= position.offset >= 0;
+    for (PartitionOffset& position : positions) {
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR) break;
         const std::int64_t committed = position.offset >= 0 ? position.offset : RD_KAFKA_OFFSET_INVALID;
         error = repeat([&] { return find_start(position, known_topics); });
@@ -275,7 +275,7 @@ bool Receiver::find_starts(Positions& positions) {
     return false;
 }
 
-rd_kafka_resp_err_t Receiver::find_start(Position& position,
+rd_kafka_resp_err_t Receiver::find_start(PartitionOffset& position,
                                          const std::map<std::string, bool>& known_topics) {
     const auto settled = settled_positions_.find({position.topic, position.partition});
     if (settled != settled_positions_.end()) {
@@ -289,7 +289,7 @@ rd_kafka_resp_err_t Receiver::find_start(Position& position,
     return consumer_->find_end(position, is_new ? Start::earliest : routes_.start_of(row), probe_timeout);
 }
 
-void Receiver::on_revoked(const Positions& positions, bool lost) {
+void Receiver::on_revoked(const PartitionOffsets& positions, bool lost) {
     called_back_ = true;
     joined_ = false;
     join_deadline_ = Steady::now() + settings_.connect_timeout;
@@ -297,7 +297,7 @@ void Receiver::on_revoked(const Positions& positions, bool lost) {
         if (!worker_->stopping()) settle_until(*worker_, Steady::now() + settle_wait);
         commit_until(Steady::now() + last_commit_wait);
     }
-    for (const Position& position : positions) forget({position.topic, position.partition});
+    for (const PartitionOffset& position : positions) forget({position.topic, position.partition});
 }
 
 /// What is unsettled of it is void.

@@ -53,11 +53,12 @@ class Receiver final : public Engine, private ConsumerOwner {
     std::chrono::milliseconds wait_time() const;
     void wait(Worker& worker, std::chrono::milliseconds longest);
 
-    bool on_assigned(Positions& positions) override;
-    void on_revoked(const Positions& positions, bool lost) override;
+    bool on_assigned(PartitionOffsets& positions) override;
+    void on_revoked(const PartitionOffsets& positions, bool lost) override;
     void on_problem(const std::string& topic, rd_kafka_resp_err_t error, const std::string& text) override;
-    bool find_starts(Positions& positions);
-    rd_kafka_resp_err_t find_start(Position& position, const std::map<std::string, bool>& known_topics);
+    bool find_starts(PartitionOffsets& positions);
+    rd_kafka_resp_err_t find_start(PartitionOffset& position,
+                                   const std::map<std::string, bool>& known_topics);
     void forget(const Key& key);
 
     void receive(Worker& worker);
@@ -71,7 +72,7 @@ class Receiver final : public Engine, private ConsumerOwner {
     void commit();
     void take_commit_results();
     void commit_until(Steady::time_point deadline);
-    Positions uncommitted() const;
+    PartitionOffsets uncommitted() const;
 
     void watch(Worker& worker);
     void check_health();

@@ -20,8 +20,8 @@ constexpr milliseconds probe_timeout{1'000};
 
 }  // namespace
 
-Positions Receiver::uncommitted() const {
-    Positions positions;
+PartitionOffsets Receiver::uncommitted() const {
+    PartitionOffsets positions;
     for (const auto& [key, partition] : partitions_)
         if (!partition.window.is_committed())
             positions.push_back({key.first, key.second, partition.window.position()});
@@ -31,7 +31,7 @@ Positions Receiver::uncommitted() const {
 void Receiver::commit() {
     const auto now = Steady::now();
     if (committing_ || now < next_commit_) return;
-    const Positions positions = uncommitted();
+    const PartitionOffsets positions = uncommitted();
     if (positions.empty()) return;
     next_commit_ = now + commit_every;
     committing_ = consumer_->commit(positions) == RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -40,7 +40,7 @@ void Receiver::commit() {
 void Receiver::take_commit_results() {
     while (const auto result = consumer_->next_commit_result()) {
         committing_ = false;
-        for (const Position& done : result->done) {
+        for (const PartitionOffset& done : result->done) {
             const auto found = partitions_.find({done.topic, done.partition});
             if (found != partitions_.end()) found->second.window.set_committed(done.offset);
         }
