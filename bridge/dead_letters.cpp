@@ -10,13 +10,25 @@ void DeadLetters::on_note(shard::LinkNote note) {
     const auto* request = std::get_if<shard::DeadLetterRequestPtr>(&note);
     if (request == nullptr) return;
     requests_.push_back(*request);
-    if (requests_.size() == 1) read_on((*request)->after);
+    if (requests_.size() == 1) begin();
+}
+
+void DeadLetters::end(wire::ReasonCode /*reason*/) {
+    for (const auto& request : std::exchange(requests_, {})) {
+        answer_.problem = "the bridge is being exchanged or stopped";
+        if (request->answer) request->answer(std::exchange(answer_, {}));
+    }
+}
+
+void DeadLetters::begin() {
+    up_to_ = host_.newest_row();
+    read_on(requests_.front()->after);
 }
 
 void DeadLetters::read_on(core::RowId after) {
     const Request& request = *requests_.front();
     // Of those that are asked for by name, the first may stand far behind.
-    if (!request.ids.empty()) after = std::max(after, request.ids.front() - 1);
+    if (!request.ids.empty()) after = std::max(after, std::max<core::RowId>(request.ids.front(), 1) - 1);
     host_.read_queue(spec_.number, after);
 }
 
@@ -31,6 +43,7 @@ void DeadLetters::on_read(std::vector<core::QueueEntry> entries, bool exhausted)
 bool DeadLetters::take(const core::QueueEntry& entry) {
     const Request& request = *requests_.front();
     const auto& ids = request.ids;
+    if (entry.row > up_to_) return false;
     if (!ids.empty()) {
         if (entry.row > ids.back()) return false;
         if (!std::binary_search(ids.begin(), ids.end(), entry.row)) return true;
@@ -46,8 +59,7 @@ bool DeadLetters::take(const core::QueueEntry& entry) {
                                                    request.task == Request::Task::show));
             return true;
         case Request::Task::retry:
-            if (buried) retry(entry, *buried);
-            return answer_.problem.empty();
+            return !buried || retry(entry, *buried);
         case Request::Task::drop:
             host_.forget(spec_.number, entry);
             ++answer_.done;
@@ -56,17 +68,19 @@ bool DeadLetters::take(const core::QueueEntry& entry) {
     return false;
 }
 
-void DeadLetters::retry(const core::QueueEntry& entry, const Buried& buried) {
+bool DeadLetters::retry(const core::QueueEntry& entry, const Buried& buried) {
     const auto route = std::find_if(spec_.routes.begin(), spec_.routes.end(),
                                     [&](const auto& one) { return one.name == buried.route; });
     if (route == spec_.routes.end()) {
         answer_.problem = fmt::format("the bridge has no route '{}' any more", buried.route);
     } else if (!host_.give(route->lane, dig_up(*entry.message, buried))) {
         answer_.problem = "the spool is full";
+        return false;
     } else {
         host_.forget(spec_.number, entry);
         ++answer_.done;
     }
+    return true;
 }
 
 void DeadLetters::finish() {
@@ -74,7 +88,7 @@ void DeadLetters::finish() {
     requests_.pop_front();
     if (request->answer) request->answer(std::exchange(answer_, {}));
     answer_ = {};
-    if (!requests_.empty()) read_on(requests_.front()->after);
+    if (!requests_.empty()) begin();
 }
 
 }  // namespace sluice::bridge

@@ -35,7 +35,7 @@ class DeadLetters final : public shard::Link {
 
     Delivered deliver(const core::Send& /*send*/) override { return Delivered::taken; }
     void flush(Now /*now*/) override {}
-    void end(wire::ReasonCode /*reason*/) override {}
+    void end(wire::ReasonCode reason) override;
     void on_note(shard::LinkNote note) override;
     void on_backlog(const shard::Backlog& backlog) override {
         stats_.waiting.store(backlog.messages, std::memory_order_relaxed);
@@ -48,10 +48,12 @@ class DeadLetters final : public shard::Link {
   private:
     using Request = shard::DeadLetterRequest;
 
+    void begin();
     void read_on(core::RowId after);
     /// False: the request is done.
     bool take(const core::QueueEntry& entry);
-    void retry(const core::QueueEntry& entry, const Buried& buried);
+    /// False: the rest would fare no better.
+    bool retry(const core::QueueEntry& entry, const Buried& buried);
     void finish();
 
     const DeadLettersSpec spec_;
@@ -60,6 +62,7 @@ class DeadLetters final : public shard::Link {
     DeadLetterStats& stats_;
     std::deque<shard::DeadLetterRequestPtr> requests_;  ///< the first one is being served
     Request::Answer answer_;                            ///< of it, so far
+    core::RowId up_to_ = 0;  ///< of it: what is refused again meanwhile comes behind this, and is not for it
 };
 
 }  // namespace sluice::bridge

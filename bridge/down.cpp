@@ -19,11 +19,13 @@ std::string publisher_name(const std::string& bridge) {
     return "$bridge/" + bridge;
 }
 
-Down::Down(std::string bridge, std::string origin, std::vector<Way> ways, shard::InletSet& inlets)
+Down::Down(std::string bridge, std::string origin, std::vector<Way> ways, std::size_t inflight_max,
+           shard::InletSet& inlets)
     : bridge_(std::move(bridge)),
       origin_(std::move(origin)),
       publisher_(publisher_name(bridge_)),
       ways_(std::move(ways)),
+      held_max_(inflight_max),
       inlets_(inlets) {}
 
 void Down::attach(Connector& connector) {
@@ -41,6 +43,9 @@ void Down::take(std::vector<Incoming> messages) {
         const std::lock_guard lock(pause_mutex_);
         if (paused_) {
             std::move(messages.begin(), messages.end(), std::back_inserter(held_));
+            // More than that are not unsettled: the connection has gone since, and the oldest come again.
+            if (held_.size() > held_max_)
+                held_.erase(held_.begin(), held_.end() - static_cast<std::ptrdiff_t>(held_max_));
             return;
         }
     }
@@ -99,6 +104,7 @@ void Down::settle(std::vector<Settled> settled) {
 }
 
 void Down::pause(bool paused) {
+    const std::lock_guard one_at_a_time(operators_mutex_);
     for (;;) {
         std::vector<Incoming> held;
         {

@@ -28,7 +28,9 @@ class Down final : public shard::BroughtSink, public std::enable_shared_from_thi
         DownTemplate topic;
     };
     /// `inlets` outlives every take(). `origin`: what went up under this name does not come down.
-    Down(std::string bridge, std::string origin, std::vector<Way> ways, shard::InletSet& inlets);
+    /// `inflight_max`: ConnectorSpec::down_inflight_max.
+    Down(std::string bridge, std::string origin, std::vector<Way> ways, std::size_t inflight_max,
+         shard::InletSet& inlets);
 
     /// Before the connector starts.
     void attach(Connector& connector);
@@ -53,13 +55,15 @@ class Down final : public shard::BroughtSink, public std::enable_shared_from_thi
 
     const std::string bridge_, origin_, publisher_;
     const std::vector<Way> ways_;
+    const std::size_t held_max_;
     shard::InletSet& inlets_;
     DownStats stats_;
     std::mutex connector_mutex_;
     Connector* connector_ = nullptr;
+    std::mutex operators_mutex_;  ///< held by one pause() until what was held back has gone its way
     std::mutex pause_mutex_;
     bool paused_ = false;
-    std::vector<Incoming> held_;  ///< while paused; bounded by ConnectorSpec::down_inflight_max
+    std::vector<Incoming> held_;  ///< while paused; at most held_max_
 };
 
 /// The client id of what a bridge brings down. A bridge does not take up what has its own.

@@ -38,7 +38,8 @@ ByteBuffer properties_of(const Incoming& incoming) {
     if (incoming.payload_is_text) properties.payload_format_indicator = *incoming.payload_is_text ? 1 : 0;
     if (incoming.content_type && is_text(*incoming.content_type))
         properties.content_type = *incoming.content_type;
-    if (incoming.response_topic && wire::is_topic_name(*incoming.response_topic))
+    if (incoming.response_topic && is_text(*incoming.response_topic) &&
+        wire::is_topic_name(*incoming.response_topic))
         properties.response_topic = *incoming.response_topic;
     if (incoming.correlation_data && incoming.correlation_data->size() <= text_bytes_max)
         properties.correlation_data = as_bytes(*incoming.correlation_data);
@@ -54,6 +55,7 @@ std::string topic_problem(std::string_view topic) {
         return fmt::format("the topic has {} bytes, at most {} are possible", topic.size(), text_bytes_max);
     if (topic.starts_with('$'))
         return fmt::format("the topic '{}' begins with '$': it is the broker's own", topic);
+    if (!wire::is_mqtt_utf8(topic)) return "the topic is no UTF-8, or has a character that MQTT forbids";
     if (!wire::is_topic_name(topic)) return fmt::format("'{}' is no topic name", topic);
     return {};
 }

@@ -71,7 +71,9 @@ void Lane::on_note(shard::LinkNote note) {
     if (const auto* confirmed = std::get_if<shard::UpstreamConfirmed>(&note)) return on_confirmed(*confirmed);
     if (const auto* pause = std::get_if<shard::LinkPaused>(&note)) {
         paused_ = pause->paused;
-        if (!paused_) flush(host_.now());
+        if (paused_) return;
+        note_progress(host_.now());  // what waited for the operator did not wait for the upstream
+        flush(host_.now());
     }
 }
 
@@ -81,7 +83,7 @@ void Lane::on_up(std::uint64_t epoch) {
     catching_up_ = true;
     allowance_ = 0;
     allowance_at_ = host_.now().mono;
-    stats_.progress_mono_ms.store(allowance_at_.time_since_epoch().count(), std::memory_order_relaxed);
+    note_progress(host_.now());
     host_.attach_link(spec_.number, spec_.inflight_max);
 }
 
@@ -94,7 +96,7 @@ void Lane::on_down() {
 
 void Lane::on_confirmed(const shard::UpstreamConfirmed& note) {
     const Now now = host_.now();
-    stats_.progress_mono_ms.store(now.mono.time_since_epoch().count(), std::memory_order_relaxed);
+    note_progress(now);
     for (const auto& one : note.confirms) {
         const auto packet_id = static_cast<wire::PacketId>(one.tag);
         const auto found = in_flight_.find(packet_id);
@@ -126,7 +128,14 @@ void Lane::bury(const core::Message& message, const std::string& reason, Now now
                     kept ? "kept as a dead letter" : "dropped: the dead letters do not take it", suppressed));
 }
 
+void Lane::note_progress(Now now) {
+    stats_.progress_mono_ms.store(now.mono.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
 void Lane::on_backlog(const shard::Backlog& backlog) {
+    // Nothing was to be confirmed: its silence begins now.
+    if (stats_.backlog_messages.load(std::memory_order_relaxed) == 0 && backlog.messages > 0)
+        note_progress(host_.now());
     stats_.backlog_messages.store(backlog.messages, std::memory_order_relaxed);
     stats_.backlog_bytes.store(backlog.bytes, std::memory_order_relaxed);
     stats_.oldest_wall_ms.store(backlog.oldest.time_since_epoch().count(), std::memory_order_relaxed);

@@ -24,8 +24,9 @@ struct LaneStats {
     std::atomic<std::uint64_t> thinned{0};   ///< left out by the route's thinning, before the spool
     std::atomic<std::uint64_t> backlog_messages{0};
     std::atomic<std::uint64_t> backlog_bytes{0};
-    std::atomic<std::int64_t> oldest_wall_ms{0};    ///< when the oldest waiting message came; 0: none
-    std::atomic<std::int64_t> progress_mono_ms{0};  ///< when the upstream last confirmed something
+    std::atomic<std::int64_t> oldest_wall_ms{0};  ///< when the oldest waiting message came; 0: none
+    std::atomic<std::int64_t> progress_mono_ms{
+        0};  ///< when the upstream last confirmed something, or had nothing to
 };
 
 /// Where a lane's messages go; safe from any thread.
@@ -62,6 +63,7 @@ class Lane final : public shard::Link {
     void on_up(std::uint64_t epoch);
     void on_down();
     void on_confirmed(const shard::UpstreamConfirmed& note);
+    void note_progress(Now now);
     void bury(const core::Message& message, const std::string& reason, Now now);
     void refill_allowance(MonoTime now);
     std::uint64_t tag_of(wire::PacketId packet_id) const { return epoch_ << 16 | packet_id; }

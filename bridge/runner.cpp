@@ -32,6 +32,11 @@ std::string session_name(std::string_view bridge, std::string_view route, std::s
     return fmt::format("{}{}/{}/{}", shard::bridge_session_prefix, bridge, route, shard);
 }
 
+/// A session has no more packet ids.
+std::uint16_t inflight_per_lane(const BridgeSettings& settings) {
+    return static_cast<std::uint16_t>(std::min(settings.spool.inflight_max, 65'535U));
+}
+
 /// Beside the spools: no route has an empty name.
 std::string dead_name(std::string_view bridge, std::size_t shard) {
     return fmt::format("{}{}//dead/{}", shard::bridge_session_prefix, bridge, shard);
@@ -104,7 +109,7 @@ Result<std::unique_ptr<BridgeRunner>, std::string> BridgeRunner::create(BridgeSe
                        .down_routes = {},
                        .origin = origin,
                        .down_inflight_max = given.down_inflight_max,
-                       .inflight_messages_max = std::max(1U, lanes * given.spool.inflight_max)};
+                       .inflight_messages_max = std::max(1U, lanes * inflight_per_lane(given))};
     if (auto parsed = runner->parse_routes(spec); !parsed) return Err{parsed.error()};
     if (auto parsed = runner->parse_downs(spec, origin); !parsed) return Err{parsed.error()};
     auto connector = module.create(std::move(spec));
@@ -135,17 +140,20 @@ Result<void, std::string> BridgeRunner::parse_downs(ConnectorSpec& spec, const s
         ways.push_back({down, std::move(topic).value()});
         spec.down_routes.push_back({.from = {}, .place = down.place, .settings = down.connector});
     }
-    if (!ways.empty()) down_ = std::make_shared<Down>(settings_.name, origin, std::move(ways), inlets_);
+    if (!ways.empty())
+        down_ = std::make_shared<Down>(settings_.name, origin, std::move(ways), settings_.down_inflight_max,
+                                       inlets_);
     return {};
 }
 
-void BridgeRunner::start(const std::vector<std::string>& spools) {
+void BridgeRunner::start(const std::vector<std::string>& spools, bool paused) {
     if (settings_.dead.messages_max > 0)
         for (std::size_t i = 0; i < inlets_.size(); ++i)
             dead_.push_back({.number = next_number++, .shard = i});
     add_lanes(spools);
     for (std::size_t i = 0; i < dead_.size(); ++i) add_dead_letters(dead_[i], i);
     if (!dead_.empty()) add_old_dead_letters(spools);
+    if (paused) pause(true);
     std::vector<LaneName> names;
     for (const auto& lane : lanes_) names.push_back({lane->number, lane->name});
     connector_->start(*this, std::move(names));
@@ -165,8 +173,9 @@ void BridgeRunner::add_lanes(const std::vector<std::string>& spools) {
             std::size_t shard = 0;
             std::from_chars(spool.data() + stem.size(), spool.data() + spool.size(), shard);
             const bool ours = stem == std::string_view(by_name).substr(0, by_name.size() - 1);
-            const bool old = stem == std::string_view(by_place).substr(0, by_place.size() - 1);
-            if ((ours && shard >= shards) || (old && !ours)) add_lane(route, shard % shards, spool, false);
+            const bool old = stem == std::string_view(by_place).substr(0, by_place.size() - 1) &&
+                             !has_route(std::to_string(route));
+            if ((ours && shard >= shards) || old) add_lane(route, shard % shards, spool, false);
         }
     }
 }
@@ -198,6 +207,7 @@ void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, const std::s
     record->number = next_number++;
     record->route = route;
     record->shard = shard;
+    record->is_old = !subscribes;
     const RouteSettings& settings = settings_.routes[route];
 
     shard::LinkSpec spec;
@@ -226,7 +236,7 @@ void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, const std::s
     LaneSpec lane{
         .number = record->number,
         .route = route,
-        .inflight_max = static_cast<std::uint16_t>(settings_.spool.inflight_max),
+        .inflight_max = inflight_per_lane(settings_),
         .drain_rate = settings_.spool.drain_rate == 0 ? 0 : std::max(1U, settings_.spool.drain_rate / shards),
         .route_name = route_names_[route],
         .dead = dead_.empty() ? 0 : dead_[shard].number,
@@ -275,17 +285,25 @@ void BridgeRunner::stop() {
     up_ = false;
 }
 
-void BridgeRunner::leave(const std::vector<std::string>& stay) {
-    for (const auto& lane : lanes_) inlets_.at(lane->shard).post_remove_link(lane->number);
-    for (const DeadRecord& dead : dead_) inlets_.at(dead.shard).post_remove_link(dead.number);
+void BridgeRunner::leave(const BridgeRunner* next) {
+    for (const auto& lane : lanes_)
+        if (!next || lane->is_old || !next->has_route(route_names_[lane->route]))
+            inlets_.at(lane->shard).post_remove_link(lane->number);
+    for (std::size_t i = 0; i < dead_.size(); ++i)
+        if (!next || i >= inlets_.size() || next->settings_.dead.messages_max == 0)
+            inlets_.at(dead_[i].shard).post_remove_link(dead_[i].number);
     for (const std::string& route : route_names_) {
-        if (std::find(stay.begin(), stay.end(), route) != stay.end()) continue;
+        if (next && next->has_route(route)) continue;
         std::string prefix = session_name(settings_.name, route, 0);
         prefix.pop_back();
         for (std::size_t i = 0; i < inlets_.size(); ++i)
             inlets_.at(i).post_link_sessions(
                 {.task = shard::LinkSessionErrand::Task::retire, .prefix = prefix, .answer = {}});
     }
+}
+
+bool BridgeRunner::has_route(std::string_view name) const {
+    return std::find(route_names_.begin(), route_names_.end(), name) != route_names_.end();
 }
 
 void BridgeRunner::pause(bool paused) {
@@ -295,8 +313,8 @@ void BridgeRunner::pause(bool paused) {
     log::info(fmt::format("bridge '{}': {} by an operator", settings_.name, paused ? "paused" : "resumed"));
 }
 
-std::size_t BridgeRunner::ask_dead_letters(const shard::DeadLetterRequest& request) {
-    const auto shared = std::make_shared<const shard::DeadLetterRequest>(request);
+std::size_t BridgeRunner::ask_dead_letters(shard::DeadLetterRequest request) {
+    const auto shared = std::make_shared<const shard::DeadLetterRequest>(std::move(request));
     for (const DeadRecord& dead : dead_) inlets_.at(dead.shard).post_note(dead.number, shared);
     return dead_.size();
 }

@@ -35,23 +35,26 @@ class BridgeRunner final : private ConnectorEvents {
     ~BridgeRunner() override;
 
     /// Puts the lanes on the shards, then starts the connector. `spools`: client ids of the sessions that are
-    /// there; what waits in one of a shard that no longer exists is drained too.
-    void start(const std::vector<std::string>& spools);
+    /// there; what waits in one of a shard that no longer exists is drained too. `paused`: as by pause(true).
+    void start(const std::vector<std::string>& spools, bool paused = false);
     /// Stops the connector; spools, lanes and what they know stay. May take seconds; call before the shards
     /// stop.
     void stop();
-    /// After stop(): takes the lanes off the shards, which go on without this bridge. Nothing more enters the
-    /// spools of routes that `stay` does not have.
-    void leave(const std::vector<std::string>& stay);
+    /// After stop(): takes the lanes off the shards, and nothing more enters the spools of these routes. But
+    /// what `next` has too stays until its start() replaces it, so that at no time a message finds no lane.
+    /// `next` may be null.
+    void leave(const BridgeRunner* next);
 
     const std::string& name() const { return settings_.name; }
     const BridgeSettings& settings() const { return settings_; }
     const std::vector<std::string>& routes() const { return route_names_; }
+    bool has_route(std::string_view name) const;
     /// Any thread.
     shard::BridgeStatus status() const;
     void pause(bool paused);
+    bool is_paused() const { return paused_; }
     /// Of every shard, answered on its thread; how many answers there will be.
-    std::size_t ask_dead_letters(const shard::DeadLetterRequest& request);
+    std::size_t ask_dead_letters(shard::DeadLetterRequest request);
     /// Takes a sample for the rates; call about every 5 s, from one thread.
     void sample();
 
@@ -61,6 +64,7 @@ class BridgeRunner final : private ConnectorEvents {
         shard::LinkNumber number = 0;
         std::uint32_t route = 0;
         std::size_t shard = 0;
+        bool is_old = false;  ///< of a spool that nothing new enters
         std::shared_ptr<LaneStats> stats = std::make_shared<LaneStats>();
     };
     struct DeadRecord {

@@ -33,7 +33,6 @@ Result<void, std::string> BridgeSet::make(const std::vector<BridgeSettings>& set
 }
 
 void BridgeSet::start(const std::vector<std::string>& spools) {
-    started_ = true;
     for (const Runner& runner : all()) runner->start(spools);
     // What is left has no lane by now, as letters to a shard are opened in their order.
     for (std::size_t i = 0; i < inlets_.size(); ++i) {
@@ -85,7 +84,7 @@ void BridgeSet::reload(const std::vector<BridgeSettings>& settings) {
         exchanges.emplace_back([this, goes = old, comes = fresh] { exchange(goes, comes); });
     for (std::thread& thread : exchanges) thread.join();
     const std::lock_guard lock(mutex_);
-    bridges_ = std::move(next);
+    bridges_ = std::move(next);  // the same ones, as the settings have them in order
 }
 
 void BridgeSet::exchange(const Runner& old, const Runner& fresh) {
@@ -93,17 +92,39 @@ void BridgeSet::exchange(const Runner& old, const Runner& fresh) {
     std::vector<std::string> spools;
     if (old) {
         old->stop();
-        old->leave(fresh ? fresh->routes() : std::vector<std::string>());
+        old->leave(fresh.get());
         log::info(fmt::format("reload: bridge '{}' {}", name, fresh ? "is exchanged" : "is taken away"));
     } else {
         log::info(fmt::format("reload: bridge '{}' is new", name));
     }
-    if (!fresh) return;
+    if (!fresh) return replace(old, fresh);
     auto found = ask_sessions(shard::LinkSessionErrand::Task::list,
                               fmt::format("{}{}/", shard::bridge_session_prefix, name));
-    if (found)
+    if (found) {
         for (auto& one : *found) spools.push_back(std::move(one.client_id));
-    fresh->start(spools);
+    } else {
+        log::error(
+            fmt::format("reload: bridge '{}': {}; what waits in older spools stays there until the "
+                        "next start",
+                        name, found.error().text));
+    }
+    const bool paused = old && old->is_paused();
+    fresh->start(spools, paused);
+    replace(old, fresh);
+    // An operator may have met the old one until now.
+    if (old && old->is_paused() != paused) fresh->pause(!paused);
+}
+
+void BridgeSet::replace(const Runner& old, const Runner& fresh) {
+    const std::lock_guard lock(mutex_);
+    const auto at = std::find(bridges_.begin(), bridges_.end(), old);
+    if (at == bridges_.end()) {
+        bridges_.push_back(fresh);
+    } else if (fresh) {
+        *at = fresh;
+    } else {
+        bridges_.erase(at);
+    }
 }
 
 void BridgeSet::stop() {

@@ -52,7 +52,9 @@ class BridgeSet final : public shard::BridgeControl {
 
     Result<Runner, std::string> make_runner(const bridge::BridgeSettings& settings) const;
     bool same(const bridge::BridgeSettings& a, const bridge::BridgeSettings& b) const;
+    /// Either may be null.
     void exchange(const Runner& old, const Runner& fresh);
+    void replace(const Runner& old, const Runner& fresh);
     std::vector<Runner> all() const;
     Runner find(const std::string& bridge) const;
     Done<void> set_paused(const std::string& bridge, bool paused);
@@ -68,7 +70,6 @@ class BridgeSet final : public shard::BridgeControl {
     const std::string origin_;
     mutable std::mutex mutex_;  ///< of the list; a runner that was taken out of it lives on in who uses it
     std::vector<Runner> bridges_;
-    bool started_ = false;
 };
 
 }  // namespace sluice::app

@@ -18,12 +18,13 @@ using Done = shard::BridgeControl::Done<T>;
 
 constexpr auto answer_timeout = std::chrono::seconds(5);
 
-/// Collects so many answers that come from other threads, perhaps after nobody waits any more.
+/// Collects so many answers that come from other threads, perhaps after nobody waits any more; or never: who
+/// was asked may have gone, and drops the question.
 template <class T>
 class Answers {
   public:
     std::function<void(T)> slot() {
-        return [state = state_](T answer) {
+        return [state = state_, open = std::make_shared<Open>(state_)](T answer) {
             const std::lock_guard lock(state->mutex);
             state->got.push_back(std::move(answer));
             state->changed.notify_all();
@@ -31,9 +32,12 @@ class Answers {
     }
     Done<std::vector<T>> wait(std::size_t count) {
         std::unique_lock lock(state_->mutex);
-        if (!state_->changed.wait_for(lock, answer_timeout, [&] { return state_->got.size() >= count; }))
-            return Err{Error{Failure::timed_out, "a shard of the broker does not answer"}};
-        return state_->got;
+        const bool over = state_->changed.wait_for(
+            lock, answer_timeout, [&] { return state_->got.size() >= count || state_->open == 0; });
+        if (!over) return Err{Error{Failure::timed_out, "a shard of the broker does not answer"}};
+        if (state_->got.size() < count)
+            return Err{Error{Failure::conflict, "the bridge is being exchanged or stopped; try it again"}};
+        return std::move(state_->got);
     }
 
   private:
@@ -41,6 +45,24 @@ class Answers {
         std::mutex mutex;
         std::condition_variable changed;
         std::vector<T> got;
+        std::size_t open = 0;  ///< slots that may still answer
+    };
+    class Open {
+      public:
+        explicit Open(std::shared_ptr<State> state) : state_(std::move(state)) {
+            const std::lock_guard lock(state_->mutex);
+            ++state_->open;
+        }
+        Open(const Open&) = delete;
+        Open& operator=(const Open&) = delete;
+        ~Open() {
+            const std::lock_guard lock(state_->mutex);
+            --state_->open;
+            state_->changed.notify_all();
+        }
+
+      private:
+        const std::shared_ptr<State> state_;
     };
     std::shared_ptr<State> state_ = std::make_shared<State>();
 };
@@ -72,7 +94,7 @@ Done<std::vector<DeadLetterRequest::Answer>> BridgeSet::ask(const std::string& b
     if (!runner) return no_bridge(bridge);
     Answers<DeadLetterRequest::Answer> answers;
     request.answer = answers.slot();
-    return answers.wait(runner->ask_dead_letters(request));
+    return answers.wait(runner->ask_dead_letters(std::move(request)));
 }
 
 Done<std::vector<shard::DeadLetter>> BridgeSet::dead_letters(const std::string& bridge, std::uint64_t after,
@@ -117,7 +139,7 @@ Done<std::size_t> BridgeSet::change_dead(const std::string& bridge, DeadLetterRe
         if (!answer.problem.empty()) problem = answer.problem;
     }
     if (!problem.empty())
-        return Err{Error{Failure::conflict, fmt::format("{}; {} were done before", problem, done)}};
+        return Err{Error{Failure::conflict, fmt::format("{}; {} were done", problem, done)}};
     if (wanted > 0 && done == 0)
         return Err{
             Error{Failure::not_found, fmt::format("bridge '{}' has none of these dead letters", bridge)}};

@@ -229,6 +229,7 @@ class Session {
     bool may_exceed(std::size_t body_bytes) const;
     void drop_first(DropReason reason, Effects& effects);
     void drop_first_in_store(Effects& effects);
+    bool take_out(RowId row);
     void trim(Effects& effects);
     void ask_for_oldest(Effects& effects) const;
     /// Without what is in flight and was not loaded after a restart.

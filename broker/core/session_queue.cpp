@@ -117,9 +117,26 @@ void Session::trim(Effects& effects) {
 
 void Session::forget_behind(RowId row, std::size_t bytes, Effects& effects) {
     settle(row, effects);
+    if (row <= newest_row_in_memory_ && take_out(row)) return;
     behind_messages_ -= std::min<std::size_t>(behind_messages_, 1);
     behind_bytes_ -= std::min(behind_bytes_, bytes);
     std::erase_if(oldest_behind_, [row](const StoredRow& one) { return one.row == row; });
+}
+
+/// A window that was asked for before the far end went, and read after that, may have brought it.
+bool Session::take_out(RowId row) {
+    bool found = false;
+    Ring<QueueEntry> left;
+    for (std::size_t i = 0; i < queue_.size(); ++i) {
+        if (queue_[i].row == row) {
+            found = true;
+            queue_bytes_ -= bytes_of(queue_[i]);
+        } else {
+            left.push_back(std::move(queue_[i]));
+        }
+    }
+    queue_ = std::move(left);
+    return found;
 }
 
 RowId Session::oldest_after() const {

@@ -29,6 +29,12 @@ struct BroughtRow {
 /// Besides these, mail of another shard that was passed on.
 using Errand = std::variant<TicketRef, HandedRow, OpenPublish, KeptWill, BroughtRow>;
 
+/// LinkHost::read_queue(): what the store is to be asked, and what it has been asked, in its order.
+struct LinkReads {
+    std::vector<std::pair<LinkNumber, core::RowId>> wanted;
+    std::vector<std::pair<core::SessionKey, LinkNumber>> under_way;
+};
+
 /// A session that has ended, while others get what it leaves of its shared subscriptions.
 struct Leaving {
     core::RowId after = 0;               ///< what is up to here has been given away

@@ -22,19 +22,23 @@ void Shard::open_mail(mail::AddLink& letter) {
     core::SubscriberId id = find_client(spec.client_id);
     if (id == UINT32_MAX) id = make_slot(spec.client_id, next_session_key(), bounds);
     Slot& s = slots_[id];
-    // Who waits for the upstream goes on waiting, if the new lane still lets them.
-    LaneSlot::Waits waiting;
-    if (s.lane && spec.ack_upstream) waiting.swap(s.lane->waiting);
+    // What of the one before it the new lane goes on with.
+    auto lane = std::make_unique<LaneSlot>();
+    if (s.lane) {
+        if (spec.ack_upstream) lane->waiting.swap(s.lane->waiting);
+        if (spec.last_value && s.lane->last_value) lane->newest.swap(s.lane->newest);
+        lane->forgotten.swap(s.lane->forgotten);
+        lane->dropped_up_to = s.lane->dropped_up_to;
+    }
     take_lane_away(id);
     s.expiry_interval_s = never_expires;
     s.session->set_bounds(bounds);
-    s.lane = std::make_unique<LaneSlot>();
+    s.lane = std::move(lane);
     s.lane->number = spec.number;
     s.lane->accepts = std::move(spec.accepts);
     s.lane->ack_upstream = spec.ack_upstream;
     s.lane->after_commit = spec.after_commit;
     s.lane->last_value = spec.last_value;
-    s.lane->waiting = std::move(waiting);
     lanes_[spec.number] = id;
     save_session(id);
     // The route may have been changed since its spool was written: what it no longer asks for must not come

@@ -116,10 +116,12 @@ class LinkHost {
     /// take it, or there is no such link.
     virtual bool give(LinkNumber to, const core::MessagePtr& message) = 0;
     // For links that are never attached, whose queue is on disk only:
-    /// Reads the queue behind a row: on_read() follows. One at a time.
+    /// Reads the queue behind a row: on_read() follows. A link asks again only after that.
     virtual void read_queue(LinkNumber number, core::RowId after) = 0;
     /// Takes a message that was read out of the queue, in this turn's batch.
     virtual void forget(LinkNumber number, const core::QueueEntry& entry) = 0;
+    /// What comes into any queue of this shard from now on has a higher one.
+    virtual core::RowId newest_row() = 0;
 };
 
 /// A session without a socket, as it is put on a shard.

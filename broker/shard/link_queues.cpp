@@ -59,18 +59,31 @@ bool Shard::give(LinkNumber to, const core::MessagePtr& message) {
 }
 
 void Shard::read_queue(LinkNumber number, core::RowId after) {
-    const SubscriberId id = lane_slot(number);
-    if (id == UINT32_MAX || slots_[id].lane->reads) return;
-    slots_[id].lane->reads = true;
-    link_reads_.emplace_back(number, after);
+    if (lane_slot(number) != UINT32_MAX) link_reads_.wanted.emplace_back(number, after);
 }
 
 void Shard::post_reads() {
-    for (const auto& [number, after] : std::exchange(link_reads_, {})) {
+    for (const auto& [number, after] : std::exchange(link_reads_.wanted, {})) {
         const SubscriberId id = lane_slot(number);
         if (id == UINT32_MAX) continue;
-        parts_.store->post_load_queue(index_, slots_[id].session->key(), after, read_messages, read_bytes);
+        const core::SessionKey key = slots_[id].session->key();
+        link_reads_.under_way.emplace_back(key, number);
+        parts_.store->post_load_queue(index_, key, after, read_messages, read_bytes);
     }
+}
+
+/// True when a link had asked for it; that one may have gone since, and another be in its place.
+bool Shard::take_link_read(mail::QueueLoaded& letter) {
+    auto& reads = link_reads_.under_way;
+    const auto asked = std::find_if(reads.begin(), reads.end(),
+                                    [&](const auto& one) { return one.first == letter.session; });
+    if (asked == reads.end()) return false;
+    const SubscriberId id = lane_slot(asked->second);
+    reads.erase(asked);
+    if (id == UINT32_MAX) return true;
+    slots_[id].link->on_read(std::move(letter.entries), letter.exhausted);
+    mark_dirty(id);
+    return true;
 }
 
 void Shard::forget(LinkNumber number, const core::QueueEntry& entry) {

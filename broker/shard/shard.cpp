@@ -185,13 +185,17 @@ void Shard::open_mail(mail::Committed& letter) {
 }
 
 void Shard::open_mail(mail::QueueLoaded& letter) {
+    if (take_link_read(letter)) return;
     loads_under_way_.erase(letter.session);
     loads_due_ |= !loads_.empty();
     const auto it = by_key_.find(letter.session);
     if (it == by_key_.end()) return on_leaving_loaded(letter);
-    if (Slot& s = slots_[it->second]; s.lane && std::exchange(s.lane->reads, false)) {
-        s.link->on_read(std::move(letter.entries), letter.exhausted);
-        return mark_dirty(it->second);
+    if (const auto& lane = slots_[it->second].lane; lane && !lane->forgotten.empty()) {
+        std::erase_if(letter.entries, [&](const core::QueueEntry& entry) {
+            return std::find(lane->forgotten.begin(), lane->forgotten.end(), entry.row) !=
+                   lane->forgotten.end();
+        });
+        if (!slots_[it->second].session->oldest_asked()) lane->forgotten.clear();
     }
     core::Effects& effects = begin_step();
     slots_[it->second].session->on_loaded(std::move(letter.entries), letter.exhausted, now(), effects);
@@ -276,7 +280,7 @@ void Shard::fire_timers() {
 void Shard::end_turn() {
     if (memory_level() != MemoryWatch::Level::plenty) relieve_memory();
     while (any_progress_dirty_ || !batch_.empty() || !dirty_links_.empty() || loads_due_ ||
-           !oldest_asked_.empty() || !link_reads_.empty() || !handovers_.loads.empty() ||
+           !oldest_asked_.empty() || !link_reads_.wanted.empty() || !handovers_.loads.empty() ||
            !due_answers_.empty()) {
         // An answer or a flush may find a client gone, which publishes its will: that belongs into the next
         // round, not to nobody.

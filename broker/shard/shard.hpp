@@ -69,6 +69,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     bool give(LinkNumber to, const core::MessagePtr& message) override;
     void read_queue(LinkNumber number, core::RowId after) override;
     void forget(LinkNumber number, const core::QueueEntry& entry) override;
+    core::RowId newest_row() override { return row_counter_ * 256 + index_; }
 
     // For connections; on the shard's thread.
     const Limits& limits() const { return parts_.limits; }
@@ -188,6 +189,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     void arm_lane_tick();
     void replace_older(Slot& slot, const core::Message& message, core::RowId row);
     void post_reads();
+    bool take_link_read(mail::QueueLoaded& letter);
     // memory.cpp: limits.memory_max
     void look_at_memory();
     void relieve_memory();
@@ -367,7 +369,7 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     bool loads_due_ = false;  ///< some of them may be posted now
     std::unordered_set<core::SessionKey> loads_under_way_;
     std::vector<core::SubscriberId> oldest_asked_;
-    std::vector<std::pair<LinkNumber, core::RowId>> link_reads_;
+    LinkReads link_reads_;
     std::vector<std::vector<Envelope>> outgoing_;  ///< by shard
     std::deque<HeldTicket> held_tickets_;
     std::deque<std::pair<TicketId, wire::ReasonCode>> due_answers_;
@@ -384,10 +386,8 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     TimerQueue timers_;
     boost::asio::steady_timer timer_;
     MonoTime timer_armed_for_ = MonoTime::max();
-    boost::asio::steady_timer lane_timer_;
+    boost::asio::steady_timer lane_timer_, retained_timer_, handover_timer_;
     bool lane_tick_armed_ = false;
-
-    boost::asio::steady_timer retained_timer_, handover_timer_;
     MemoryWatch memory_;
     MonoTime next_relief_{};
     std::vector<HeldReader> held_readers_;

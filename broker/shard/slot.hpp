@@ -28,7 +28,6 @@ struct LaneSlot {
     using Waits = std::unordered_map<core::RowId, Waiting>;
     /// ack_upstream: publishers that wait for the end of a row.
     Waits waiting;
-    bool reads = false;  ///< LinkHost::read_queue() is under way
     /// last_value: what has come since the far end went, by topic. Bounded: topics beyond are kept whole.
     bool last_value = false;
     struct Newest {
@@ -37,7 +36,7 @@ struct LaneSlot {
     };
     std::unordered_map<std::uint64_t, Newest> newest;
     bool only_newest(const core::Session& session) const { return last_value && !session.attached(); }
-    std::vector<core::RowId> forgotten;  ///< while the store looks for the oldest
+    std::vector<core::RowId> forgotten;  ///< while the store reads the queue
     core::RowId dropped_up_to = 0;       ///< a full queue has lost its oldest, up to this row
 };
 
@@ -113,7 +112,7 @@ struct Slot {
     memory_gauge::Kept kept;                      ///< the session, its subscriptions and its will
     /// Of a lane: Session::forget_behind().
     void forget(core::RowId row, std::size_t bytes, core::Effects& effects) {
-        if (session->oldest_asked()) lane->forgotten.push_back(row);
+        if (session->oldest_asked() || session->loading()) lane->forgotten.push_back(row);
         session->forget_behind(row, bytes, effects);
     }
     bool progress_dirty = false;

@@ -130,10 +130,13 @@ TEST_P(Bridge, what_is_thinned_or_lacks_a_part_stays_away_and_is_counted) {
                                          "pump", "-q", "1", "-t", "plant/a/temp", "-m", payload});
         ASSERT_EQ(sent.exit_code, 0) << sent.err;
     }
-    ASSERT_TRUE(wait_for_bridge(broker_, [](const json& status) {
-        return status.value("confirmed", 0) + status.value("dropped", 0) + status.value("refused", 0) == 2;
-    })) << bridge_status(broker_).dump()
-        << broker_.log();
+    ASSERT_TRUE(wait_for_bridge(broker_,
+                                [](const json& status) {
+                                    return status.value("confirmed", 0) + status.value("dropped", 0) +
+                                               status.value("refused", 0) ==
+                                           2;
+                                }))
+        << bridge_status(broker_).dump() << broker_.log();
     const json status = bridge_status(broker_);
     EXPECT_EQ(status["thinned"], 2) << status.dump();
     EXPECT_EQ(status["confirmed"], 1) << status.dump();

@@ -43,6 +43,7 @@ class FakeShard final : public shard::LinkHost, public Upstream {
     bool give(shard::LinkNumber /*to*/, const core::MessagePtr& /*message*/) override { return false; }
     void read_queue(shard::LinkNumber /*link*/, core::RowId /*after*/) override {}
     void forget(shard::LinkNumber /*link*/, const core::QueueEntry& /*entry*/) override {}
+    core::RowId newest_row() override { return 0; }
     void offer(std::uint64_t /*epoch*/, std::vector<Outgoing> batch) override {
         offered_ += batch.size();
         for (const Outgoing& outgoing : batch) tags_.push_back(outgoing.tag);
@@ -76,6 +77,12 @@ class FakeShard final : public shard::LinkHost, public Upstream {
         lane_.flush(now_);
     }
 
+    void pause(bool paused) { lane_.on_note(shard::LinkPaused{paused}); }
+    void passes(Millis time) { now_.mono += time; }
+    /// How long the upstream has been silent although it had something to say.
+    Millis silence() const {
+        return Millis(now_.mono.time_since_epoch().count() - stats_->progress_mono_ms.load());
+    }
     std::uint64_t offered() const { return offered_; }
     std::size_t backlog() const { return backlog_; }
 
@@ -161,6 +168,33 @@ TEST(LanePacing, the_rate_ends_with_the_backlog) {
     shard.arrives(200);
     shard.end_turn();
     EXPECT_EQ(shard.offered(), 210U);
+}
+
+TEST(LaneSilence, begins_when_there_is_something_to_confirm) {
+    FakeShard shard(0);
+    shard.up(0);
+    shard.passes(Millis(3'600'000));
+    shard.end_turn();
+    shard.arrives(1);
+    shard.end_turn();
+    EXPECT_EQ(shard.silence(), Millis(0)) << "an hour without messages is no silence";
+    shard.passes(Millis(20'000));
+    shard.arrives(1);
+    shard.end_turn();
+    EXPECT_EQ(shard.silence(), Millis(20'000)) << "and more messages do not end it";
+}
+
+TEST(LaneSilence, is_not_the_upstreams_while_an_operator_pauses) {
+    FakeShard shard(0);
+    shard.up(0);
+    shard.pause(true);
+    shard.arrives(1);
+    shard.end_turn();
+    EXPECT_EQ(shard.offered(), 0U);
+    shard.passes(Millis(60'000));
+    shard.pause(false);
+    EXPECT_EQ(shard.offered(), 1U);
+    EXPECT_EQ(shard.silence(), Millis(0));
 }
 
 }  // namespace
