@@ -177,8 +177,9 @@ TEST_F(KafkaExactlyOnce, kafka_is_killed_under_load_and_the_broker_while_it_is_a
         node_->down();
         std::this_thread::sleep_for(300ms);
         node_->up();
-        EXPECT_TRUE(
-            wait_for_bridge(broker_, [](const json& s) { return s.value("state", "") == "connected"; }));
+        EXPECT_TRUE(wait_for_bridge(broker_, [](const json& s) {
+            return s.value("state", "") == "connected" || s.value("state", "") == "progressing";
+        }));
         node_->down();
         broker_.kill();
     });
