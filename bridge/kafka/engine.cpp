@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.hpp"
 
@@ -33,11 +34,10 @@ bool is_permanent(rd_kafka_resp_err_t error) {
     }
 }
 
-/// An operator of the cluster can mend it: the lane waits.
+/// An operator of the cluster may be about to make it.
 bool is_missing_topic(rd_kafka_resp_err_t error) {
     return error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
-           error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+           error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
 WallTime wall_now() {
@@ -53,6 +53,7 @@ KafkaEngine::KafkaEngine(ConnectorSpec spec, KafkaSettings settings, ConfPtr con
       conf_(std::move(conf)),
       routes_(std::move(routes)),
       backoff_(backoff_seed(bridge_name_)),
+      missing_topics_(settings_.missing_topic_wait),
       lanes_(backoff_seed(bridge_name_)) {}
 
 void KafkaEngine::run(Worker& worker) {
@@ -67,8 +68,8 @@ void KafkaEngine::run(Worker& worker) {
 /// True when the cluster has answered.
 bool KafkaEngine::connect(Worker& worker) {
     lanes_.clear();
-    suspects_ = 0;
-    missing_topics_.clear();
+    batch_limits_.clear();
+    settling_ = false;
     suspect_since_.reset();
     down_reason_.clear();
     stall_.clear();
@@ -118,12 +119,13 @@ void KafkaEngine::serve(Worker& worker) {
         ::poll(&waiting, 1, static_cast<int>(wait_time().count()));
         worker.clear_wake();
         PollResult events;
-        events.want_topics = !missing_topics_.empty();
+        events.want_topics = !missing_topics_.empty() || !batch_limits_.empty();
         producer_->poll(events);
         judge(events);
         lanes_.push(worker.take());
         pump();
         worker.confirm(confirms_);
+        if (const auto retried = lanes_.take_retried(); retried > 0) worker.retried(retried);
         if (down_reason_.empty()) check_health(worker, events.all_brokers_down);
     }
 }
@@ -154,66 +156,79 @@ void KafkaEngine::close(Worker& worker, std::string reason) {
     lanes_.clear();
 }
 
-bool KafkaEngine::pump() {
+void KafkaEngine::pump() {
+    if (settling_ && producer_->in_flight() > 0) return;
+    if (std::exchange(settling_, false))
+        for (auto& [topic, limit] : batch_limits_) limit.begin();
     for (auto& [id, queue] : lanes_)
-        if (!pump_lane(queue)) return false;
-    return true;
+        if (pump_lane(queue) == Sending::queue_full) return;
 }
 
-bool KafkaEngine::pump_lane(LaneQueue& queue) {
+KafkaEngine::Sending KafkaEngine::pump_lane(LaneQueue& queue) {
     const auto now = Steady::now();
-    while (down_reason_.empty() && queue.ready(now)) {
-        if (suspects_ > 0 && producer_->in_flight() > 0) return true;
-        if (!send(queue, queue.take())) return false;
-    }
-    return true;
+    auto sending = Sending::goes_on;
+    while (sending == Sending::goes_on && down_reason_.empty() && queue.ready(now))
+        sending = send(queue, queue.take());
+    return sending;
 }
 
-/// False when librdkafka's queue is full: reports will make room.
-bool KafkaEngine::send(LaneQueue& queue, Held held) {
+Result<void, std::string> KafkaEngine::render(const Held& held, const MessageView& view) {
     const Route& route = routes_.at(held.out.route);
-    const MessageView view(*held.out.message);
-    const Identity identity{origin_, held.out.sequence};
     auto rendered = route.topic.render(view, topic_text_, route.append);
     if (rendered) rendered = route.key.render(view, key_text_);
-    if (rendered && route.event) rendered = route.event->render(view, identity, event_);
-    if (!rendered) {
+    if (rendered && route.event) rendered = route.event->render(view, {origin_, held.out.sequence}, event_);
+    return rendered;
+}
+
+/// When librdkafka's queue is full reports will make room.
+KafkaEngine::Sending KafkaEngine::send(LaneQueue& queue, Held held) {
+    const Route& route = routes_.at(held.out.route);
+    const MessageView view(*held.out.message);
+    if (auto rendered = render(held, view); !rendered) {
         refuse(held, rendered.error(), Outcome::unmappable);
-        return true;
+        return Sending::goes_on;
     }
     if (auto problem = topic_problem(topic_text_); !problem.empty()) {
         refuse(held, std::move(problem));
-        return true;
+        return Sending::goes_on;
     }
-    if (const auto missing = missing_topics_.find(topic_text_);
-        missing != missing_topics_.end() && missing->second) {
-        missing->second = false;
-        producer_->refresh_topic(topic_text_, probe_timeout);
+    const auto limit = batch_limits_.find(topic_text_);
+    if (limit != batch_limits_.end() && !limit->second.may_send()) {
+        queue.untake(std::move(held));
+        return Sending::topic_waits;
     }
+    const auto now = Steady::now();
+    if (missing_topics_.should_ask(topic_text_, now)) producer_->refresh_topic(topic_text_, probe_timeout);
+    const Identity identity{origin_, held.out.sequence};
     Record record{std::move(held), topic_text_, key_text_, {}};
     if (route.headers || route.event)
         record.headers =
             make_headers(view, wall_now(), identity, route.headers, route.event ? &event_ : nullptr);
-    if (producer_->in_flight() == 0) last_progress_ = Steady::now();
+    if (producer_->in_flight() == 0) last_progress_ = now;
     const auto error = producer_->send(record);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
     if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         queue.untake(std::move(record.held));
-        return false;
+        return Sending::queue_full;
     }
-    const std::string text = rd_kafka_err2str(error);
-    if (is_missing_topic(error)) {
-        note_missing_topic(topic_text_, text);
-        queue.put_back(std::move(record.held), Steady::now());
-    } else if (error == RD_KAFKA_RESP_ERR__FATAL) {
-        down_reason_ = text;
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        judge_not_sent(queue, std::move(record.held), error);
+    } else if (limit != batch_limits_.end()) {
+        limit->second.sent();
+    }
+    return Sending::goes_on;
+}
+
+void KafkaEngine::judge_not_sent(LaneQueue& queue, Held held, rd_kafka_resp_err_t error) {
+    if (judge_topic(held, topic_text_, error)) return;
+    if (error == RD_KAFKA_RESP_ERR__FATAL) {
+        down_reason_ = rd_kafka_err2str(error);
+        queue.untake(std::move(held));
     } else if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
-        refuse(record.held,
+        refuse(held,
                fmt::format("the message is larger than message_bytes_max = {}", settings_.message_bytes_max));
     } else {
-        refuse(record.held, text);
+        refuse(held, rd_kafka_err2str(error));
     }
-    return true;
 }
 
 void KafkaEngine::judge(PollResult& events) {
@@ -231,39 +246,68 @@ void KafkaEngine::judge(PollResult& events) {
 void KafkaEngine::judge_delivered(const Report& report) {
     last_proof_ = Steady::now();
     backoff_.reset();
-    if (!report.topic.empty()) missing_topics_.erase(report.topic);
-    if (report.held.suspect) --suspects_;
+    if (!report.topic.empty()) {
+        missing_topics_.found(report.topic);
+        note_answer(report.topic, false);
+    }
     lanes_.of(report.held).finished(report.held);
     confirms_.push_back({report.held.out.lane, report.held.out.tag, Outcome::delivered, {}});
 }
 
 void KafkaEngine::judge_failure(Report& report) {
-    Held& held = report.held;
-    if (is_missing_topic(report.error)) {
-        note_missing_topic(report.topic, report.text);
-        lanes_.of(held).put_back(std::move(held), Steady::now());
-    } else if (!is_permanent(report.error)) {
+    if (is_permanent(report.error)) return judge_refusal(std::move(report.held), report.topic, report.text);
+    note_answer(report.topic, false);
+    if (!judge_topic(report.held, report.topic, report.error))
         down_reason_ = fmt::format("topic {}: {}", report.topic, report.text);
-    } else if (held.suspect) {
-        refuse(held, fmt::format("topic {}: {}", report.topic, report.text));
+}
+
+bool KafkaEngine::judge_topic(Held& held, const std::string& topic, rd_kafka_resp_err_t error) {
+    const auto now = Steady::now();
+    const bool closed = error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    if (!closed && !is_missing_topic(error)) return false;
+    const std::string text = rd_kafka_err2str(error);
+    if (closed) missing_topics_.note_closed(topic, now);
+    if (!closed && missing_topics_.note_missing(topic, now)) {
+        warn_of_topic(topic, text);
+        lanes_.of(held).put_back(std::move(held), now);
     } else {
-        // The cluster refuses a batch as a whole, and most of it may be innocent: each of it travels alone
-        // once more, and only what fails alone is refused.
-        held.suspect = true;
-        ++suspects_;
-        lanes_.of(held).put_back(std::move(held), Steady::now());
+        refuse(held, fmt::format("topic {}: {}", topic, text));
+    }
+    return true;
+}
+
+/// The cluster refuses a batch as a whole, and most of it may be innocent: it travels again in halves, and
+/// only what fails alone is refused.
+void KafkaEngine::judge_refusal(Held held, const std::string& topic, const std::string& text) {
+    const auto [limit, is_new] = batch_limits_.try_emplace(topic);
+    settling_ |= is_new;
+    const bool alone = limit->second.alone();
+    if (limit->second.begun()) {
+        note_answer(topic, true);
+    } else {
+        limit->second.count_refused();
+    }
+    if (alone) {
+        refuse(held, fmt::format("topic {}: {}", topic, text));
+    } else {
+        lanes_.of(held).send_again(std::move(held));
     }
 }
 
+void KafkaEngine::note_answer(const std::string& topic, bool refused) {
+    const auto limit = batch_limits_.find(topic);
+    if (limit == batch_limits_.end() || !limit->second.begun()) return;
+    limit->second.answered(refused);
+    if (limit->second.over()) batch_limits_.erase(limit);
+}
+
 void KafkaEngine::refuse(const Held& held, std::string reason, Outcome outcome) {
-    if (held.suspect) --suspects_;
     lanes_.of(held).finished(held);
     confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }
 
-void KafkaEngine::note_missing_topic(const std::string& topic, const std::string& text) {
+void KafkaEngine::warn_of_topic(const std::string& topic, const std::string& text) {
     static log::RateLimit limit(10'000);
-    missing_topics_[topic] = true;
     std::uint64_t suppressed = 0;
     const auto now = std::chrono::duration_cast<milliseconds>(Steady::now().time_since_epoch()).count();
     if (limit.allow(now, suppressed)) {
@@ -293,8 +337,8 @@ void KafkaEngine::check_health(Worker& worker, bool all_brokers_down) {
             return;
         }
     }
-    if (!missing_topics_.empty()) {
-        stall_ = fmt::format("topic {} is missing or may not be written", missing_topics_.begin()->first);
+    if (const auto missing = missing_topics_.waited_for(now); !missing.empty()) {
+        stall_ = fmt::format("topic {} is missing", missing);
     } else if (waiting) {
         stall_ = fmt::format("the cluster answers but has confirmed nothing for {} s",
                              settings_.confirm_timeout.count() / 1000);

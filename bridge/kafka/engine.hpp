@@ -9,6 +9,7 @@
 #include "bridge/cloud_event.hpp"
 #include "bridge/connector.hpp"
 #include "bridge/kafka/producer.hpp"
+#include "bridge/kafka/topics.hpp"
 #include "bridge/lane_queue.hpp"
 #include "bridge/mapping.hpp"
 #include "bridge/worker.hpp"
@@ -49,15 +50,22 @@ class KafkaEngine final : public Engine {
     void drain(Worker& worker);
     void close(Worker& worker, std::string reason);
 
-    /// Sends what the lanes let out. False when librdkafka's queue is full.
-    bool pump();
-    bool pump_lane(LaneQueue& lane);
-    bool send(LaneQueue& lane, Held held);
+    enum class Sending : std::uint8_t { goes_on, topic_waits, queue_full };
+    /// Sends what the lanes let out.
+    void pump();
+    Sending pump_lane(LaneQueue& lane);
+    Sending send(LaneQueue& lane, Held held);
+    Result<void, std::string> render(const Held& held, const MessageView& view);
+    void judge_not_sent(LaneQueue& lane, Held held, rd_kafka_resp_err_t error);
     void judge(PollResult& result);
     void judge_failure(Report& report);
+    /// True when the topic cannot be written to: `held` waits or is refused.
+    bool judge_topic(Held& held, const std::string& topic, rd_kafka_resp_err_t error);
+    void judge_refusal(Held held, const std::string& topic, const std::string& text);
     void refuse(const Held& held, std::string reason, Outcome outcome = Outcome::refused);
     void judge_delivered(const Report& report);
-    void note_missing_topic(const std::string& topic, const std::string& text);
+    void note_answer(const std::string& topic, bool refused);
+    void warn_of_topic(const std::string& topic, const std::string& text);
     void check_health(Worker& worker, bool all_brokers_down);
     std::chrono::milliseconds wait_time() const;
 
@@ -66,15 +74,16 @@ class KafkaEngine final : public Engine {
     const ConfPtr conf_;
     const std::vector<Route> routes_;
     Backoff backoff_;
+    MissingTopics missing_topics_;  ///< outlives connections: they do not make a topic less missing
 
     // One connection's worth; reset by connect().
     std::unique_ptr<Producer> producer_;
     LaneSet lanes_;
-    std::size_t suspects_ = 0;  ///< while there are any, messages travel one by one
+    std::map<std::string, BatchLimit, std::less<>> batch_limits_;  ///< by topic
+    bool settling_ =
+        false;  ///< a limit is new: nothing is sent until all is answered that was sent without it
     std::vector<Confirm> confirms_;
     std::string down_reason_;  ///< set: this connection is to be given up
-    /// Topics that the cluster does not have or not for us; true: ask for it again before the next send.
-    std::map<std::string, bool, std::less<>> missing_topics_;
     std::optional<Steady::time_point> suspect_since_;
     Steady::time_point last_proof_{};     ///< the last answer of any kind
     Steady::time_point last_progress_{};  ///< the last report, or since when there was nothing to report

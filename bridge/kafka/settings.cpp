@@ -55,6 +55,15 @@ constexpr SettingRow own_table[] = {
      .assign = bind_setting<&KafkaSettings::confirm_timeout>,
      .minimum = 1000,
      .maximum = 3'600'000},
+    {.key = "missing_topic_wait",
+     .kind = SettingKind::duration,
+     .default_text = "5m",
+     .doc =
+         "How long messages wait for a topic that the cluster does not have; then they are refused (dead "
+         "letters) until it is there. 0: for ever. A topic that the bridge may not write to refuses at once.",
+     .assign = bind_setting<&KafkaSettings::missing_topic_wait>,
+     .minimum = 0,
+     .maximum = 604'800'000},
     {.key = "options",
      .kind = SettingKind::text_list,
      .default_text = "",

@@ -25,6 +25,7 @@ struct KafkaSettings {
     std::uint32_t message_bytes_max = 1'000'000;
     std::chrono::milliseconds connect_timeout{10'000};
     std::chrono::milliseconds confirm_timeout{30'000};
+    std::chrono::milliseconds missing_topic_wait{300'000};  ///< 0: for ever
     std::vector<std::string> options;
     std::optional<Preset> preset;
     TlsSettings tls;

@@ -122,6 +122,7 @@ void MqttEngine::serve(Worker& worker) {
         lanes_.push(worker.take());
         pump();
         worker.confirm(confirms_);
+        if (const auto retried = lanes_.take_retried(); retried > 0) worker.retried(retried);
         show_stall(worker);
         connection_->wait(worker, wait_time());
     }

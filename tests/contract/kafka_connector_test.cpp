@@ -130,6 +130,53 @@ TEST_F(KafkaConnector, a_missing_topic_stalls_its_lane_only_and_goes_on_when_it_
     EXPECT_EQ(all[0].payload + all[1].payload + all[2].payload, "123");
 }
 
+TEST_F(KafkaConnector, what_a_missing_topic_kept_waiting_too_long_is_refused_until_it_is_there) {
+    settings_.bridge("missing_topic_wait", std::int64_t{2'000});
+    peer_->configure_place(settings_, place_);
+    ASSERT_EQ(peer_->ask("topic_error " + place_ + " 3"), "ok");
+    start();
+    ASSERT_TRUE(feeder_.wait_up());
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < 5; ++i) feeder_.publish_text(0, "plant/a", std::to_string(i));
+    ASSERT_TRUE(feeder_.wait_confirmed(5)) << "they wait for ever";
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(2'000)) << "they did not wait";
+    for (std::uint64_t tag = 1; tag <= 5; ++tag) {
+        EXPECT_EQ(confirm_of(tag).outcome, Outcome::refused);
+        EXPECT_NE(confirm_of(tag).reason.find("topic " + place_), std::string::npos)
+            << confirm_of(tag).reason;
+    }
+    ASSERT_TRUE(feeder_.wait([&] { return feeder_.retried_ > 0; })) << "not counted as sent again";
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
+    ASSERT_EQ(peer_->ask("topic_error " + place_ + " 0"), "ok");
+    std::uint64_t tag = 5;
+    const auto delivered = [&] { return confirm_of(tag).outcome == Outcome::delivered; };
+    do {  // until the cluster is asked again
+        feeder_.publish_text(0, "plant/a", "after");
+        ASSERT_TRUE(feeder_.wait_confirmed(++tag));
+    } while (!delivered() && std::chrono::steady_clock::now() - begin < std::chrono::seconds(60));
+    EXPECT_TRUE(delivered()) << confirm_of(tag).reason;
+}
+
+TEST_F(KafkaConnector, refused_batches_are_sent_again_in_halves) {
+    settings_.bridge("linger", std::int64_t{50});
+    start_at_place();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/a", "warm up");
+    ASSERT_TRUE(feeder_.wait_confirmed(1));
+    ASSERT_EQ(peer_->ask("error 0 10 3"), "ok");  // the next batches are "too large"
+    const auto begin = std::chrono::steady_clock::now();
+    constexpr int count = 400;
+    for (int i = 0; i < count; ++i) feeder_.publish_text(0, "plant/a", std::to_string(i));
+    ASSERT_TRUE(feeder_.wait_confirmed(count + 1));
+    // One by one, each alone in a batch that lingers, would take 20 s.
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(8));
+    for (std::uint64_t tag = 1; tag <= count + 1; ++tag)
+        EXPECT_EQ(confirm_of(tag).outcome, Outcome::delivered);
+    EXPECT_GE(feeder_.read([&] { return feeder_.retried_; }), 10U) << "the batches were not refused";
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
+    EXPECT_EQ(peer_->receive(place_, count + 1).size(), count + 1U);
+}
+
 TEST_F(KafkaConnector, the_innocent_of_a_refused_batch_are_delivered) {
     start_at_place();
     ASSERT_TRUE(feeder_.wait_up());

@@ -1,6 +1,8 @@
 /// What the kafka connector does with a real Kafka that the mock cannot show: TLS, SASL, topics that are
 /// missing, closed or narrow.
 #include <algorithm>
+#include <chrono>
+#include <set>
 
 #include "tests/contract/connector_fixture.hpp"
 #include "tests/contract/kafka_node_peer.hpp"
@@ -125,7 +127,7 @@ TEST_F(KafkaNode, a_missing_topic_stalls_its_lane_only_and_goes_on_when_it_is_ma
     expect_stall_until(missing, [&] { node_->ask("topic " + missing + " 1"); });
 }
 
-TEST_F(KafkaNode, a_topic_that_may_not_be_written_stalls_its_lane_only_and_goes_on_when_it_may) {
+TEST_F(KafkaNode, a_topic_that_may_not_be_written_refuses_until_it_may) {
     through_sasl("SCRAM-SHA-256", "stranger", "stranger-secret");
     peer_->configure_place(settings_, place_);
     const std::string closed = place_ + "-closed";
@@ -133,7 +135,42 @@ TEST_F(KafkaNode, a_topic_that_may_not_be_written_stalls_its_lane_only_and_goes_
     node_->ask("deny stranger " + closed);
     add_route(closed);
     start();
-    expect_stall_until(closed, [&] { node_->ask("allow stranger " + closed); });
+    ASSERT_TRUE(feeder_.wait_up()) << last_down();
+    publish_to_second_route("1");
+    feeder_.publish_text(0, "plant/a", "other");
+    ASSERT_TRUE(feeder_.wait_confirmed(2)) << last_down();
+    const auto last = [&](std::uint32_t lane, std::uint64_t tag) {
+        return feeder_.read([&] { return feeder_.confirmed_.at({lane, tag}); });
+    };
+    EXPECT_EQ(last(1, 1).outcome, Outcome::refused);
+    EXPECT_NE(last(1, 1).reason.find("uthorization"), std::string::npos) << last(1, 1).reason;
+    EXPECT_EQ(last(0, 2).outcome, Outcome::delivered);
+    node_->ask("allow stranger " + closed);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    std::uint64_t tag = 2;
+    do {  // until the cluster is asked again
+        publish_to_second_route("after");
+        ASSERT_TRUE(feeder_.wait_confirmed(++tag)) << last_down();
+    } while (last(1, tag).outcome != Outcome::delivered && std::chrono::steady_clock::now() < deadline);
+    EXPECT_EQ(last(1, tag).outcome, Outcome::delivered) << last(1, tag).reason;
+}
+
+TEST_F(KafkaNode, a_topic_that_takes_small_batches_only_gets_all_and_soon) {
+    peer_->configure_place(settings_, place_);
+    node_->ask("config " + place_ + " max.message.bytes=20000");
+    start();
+    ASSERT_TRUE(feeder_.wait_up()) << last_down();
+    constexpr std::uint64_t count = 5000;
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::uint64_t tag = 1; tag <= count; ++tag)
+        feeder_.publish_text(0, "plant/a", std::to_string(tag) + std::string(200, 'x'));
+    ASSERT_TRUE(feeder_.wait_confirmed(count)) << last_down();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20)) << "one by one";
+    const auto all = peer_->receive(place_, count);
+    ASSERT_EQ(all.size(), count);
+    std::set<std::uint64_t> numbers;
+    for (const auto& received : all) numbers.insert(std::stoull(received.payload));
+    EXPECT_EQ(numbers.size(), count);
 }
 
 TEST_F(KafkaNode, what_is_too_large_for_the_topic_alone_is_refused_out_of_a_full_batch) {
