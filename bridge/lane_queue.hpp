@@ -2,6 +2,7 @@
 /// LaneQueue: what one lane has offered and a connector has not sent yet, or must send again.
 #include <deque>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "bridge/backoff.hpp"
@@ -54,6 +55,7 @@ class LaneQueue {
     /// The upstream did not take it now. The lane is held for a while.
     void put_back(Held held, Steady::time_point now) {
         --in_flight_;
+        ++retried_;
         insert(std::move(held));
         ++round_;
         window_ = 1;
@@ -64,6 +66,8 @@ class LaneQueue {
         return !waiting_.empty() && held_until_ > now ? held_until_ : Steady::time_point::max();
     }
     std::size_t waiting() const { return waiting_.size(); }
+    /// How many were to be sent again since the last call.
+    std::uint64_t take_retried() { return std::exchange(retried_, 0); }
 
   private:
     static constexpr std::uint32_t unlimited = 1U << 30;
@@ -78,6 +82,7 @@ class LaneQueue {
     std::uint32_t in_flight_ = 0;
     std::uint32_t window_ = unlimited;
     std::uint32_t round_ = 0;
+    std::uint64_t retried_ = 0;
     Steady::time_point held_until_{};
     Backoff backoff_;
 };
@@ -102,6 +107,12 @@ class LaneSet {
         auto earliest = Steady::time_point::max();
         for (const auto& [id, lane] : lanes_) earliest = std::min(earliest, lane.wake_at(now));
         return earliest;
+    }
+    /// LaneQueue::take_retried() of all, for Worker::retried().
+    std::uint64_t take_retried() {
+        std::uint64_t sum = 0;
+        for (auto& [id, lane] : lanes_) sum += lane.take_retried();
+        return sum;
     }
     void clear() { lanes_.clear(); }
     auto begin() { return lanes_.begin(); }

@@ -15,6 +15,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// A message to an exchange that closed the channel is refused for so long without asking the server again.
+constexpr std::chrono::minutes bad_exchange_for{1};
+/// Their names are made of messages: whoever sends them must not fill the memory.
+constexpr std::size_t bad_exchanges_max = 1000;
 constexpr std::size_t short_text_bytes_max = 255;  // AMQP's short string: exchange and routing key
 
 WallTime wall_now() {
@@ -71,7 +75,8 @@ bool AmqpEngine::connect(Worker& worker) {
 }
 
 /// A missing exchange closes the channel and makes void what other routes have on it. So those that can be
-/// known beforehand are asked for before anything is sent.
+/// known beforehand are asked for before anything is sent, and waited for. What a message names closes the
+/// channel once, and is refused then.
 std::string AmqpEngine::prepare_channel() {
     if (auto problem = connection_->open_channel(1); !problem.empty()) return problem;
     for (const Route& route : routes_) {
@@ -79,6 +84,7 @@ std::string AmqpEngine::prepare_channel() {
         const auto name = route.exchange.render(*core::Message::freeze({}));
         if (!name || name->empty()) continue;
         if (auto problem = connection_->check_exchange(*name); !problem.empty()) return problem;
+        bad_exchanges_.erase(*name);
     }
     return connection_->start_confirms();
 }
@@ -92,6 +98,7 @@ void AmqpEngine::serve(Worker& worker) {
         lanes_.push(worker.take());
         pump();
         worker.confirm(confirms_);
+        worker.retried(lanes_.take_retried());
         show_stall(worker);
     }
 }
@@ -163,6 +170,9 @@ Result<void, std::string> AmqpEngine::render(const Held& held, const MessageView
 }
 
 std::string AmqpEngine::route_problem(const Held& held) const {
+    if (const auto bad = bad_exchanges_.find(exchange_);
+        bad != bad_exchanges_.end() && Steady::now() < bad->second.until)
+        return bad->second.reason;
     if (exchange_.size() > short_text_bytes_max)
         return fmt::format("the exchange's name has {} bytes, at most {} are possible", exchange_.size(),
                            short_text_bytes_max);
@@ -213,6 +223,7 @@ void AmqpEngine::judge(const ServerEvent& event) {
             break;
         case Kind::closed:
             learn_size_limit(event.text);
+            learn_bad_exchange(event.text);
             if (down_reason_.empty()) down_reason_ = event.text;
             break;
     }
@@ -256,6 +267,20 @@ void AmqpEngine::learn_size_limit(const std::string& close_text) {
     const char* begin = close_text.data() + at + mark.size();
     if (std::from_chars(begin, close_text.data() + close_text.size(), limit).ec == std::errc{})
         message_bytes_max_ = limit;
+}
+
+/// "404 NOT_FOUND - no exchange 'x' in vhost '/'", and 403 for one that we may not write to.
+void AmqpEngine::learn_bad_exchange(const std::string& close_text) {
+    constexpr std::string_view mark = "exchange '", end_mark = "' in vhost '";
+    const auto code = std::min(close_text.find("404 NOT_FOUND"), close_text.find("403 ACCESS_REFUSED"));
+    const auto begin = close_text.find(mark), end = close_text.rfind(end_mark);
+    if (code == std::string::npos || begin == std::string::npos || end == std::string::npos) return;
+    if (end < begin + mark.size()) return;
+    if (bad_exchanges_.size() >= bad_exchanges_max) bad_exchanges_.erase(bad_exchanges_.begin());
+    const std::string name = close_text.substr(begin + mark.size(), end - begin - mark.size());
+    bad_exchanges_.insert_or_assign(name,
+                                    BadExchange{close_text.substr(code), Steady::now() + bad_exchange_for});
+    backoff_.reset();  // the server is well, and others wait for it
 }
 
 void AmqpEngine::show_stall(Worker& worker) {

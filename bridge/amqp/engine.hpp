@@ -1,6 +1,7 @@
 #pragma once
 /// The amqp connector: keeps a connection alive and decides what the server's confirms mean for the bridge.
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,7 @@ class AmqpEngine final : public Engine {
     void settle_up_to(const ServerEvent& event);
     void settle(Sent& sent, bool acked);
     void learn_size_limit(const std::string& close_text);
+    void learn_bad_exchange(const std::string& close_text);
     void show_stall(Worker& worker);
 
     const std::string bridge_name_, origin_;
@@ -75,6 +77,13 @@ class AmqpEngine final : public Engine {
     /// The server's own limit, learnt from its complaint: the message that broke it must not break the
     /// next connection too.
     std::uint64_t message_bytes_max_ = UINT64_MAX;
+
+    /// Exchanges that the server does not have or not for us, learnt likewise. Tried again after a while.
+    struct BadExchange {
+        std::string reason;
+        Steady::time_point until;
+    };
+    std::map<std::string, BadExchange, std::less<>> bad_exchanges_;
 
     // One connection's worth; reset by connect().
     std::unique_ptr<Connection> connection_;

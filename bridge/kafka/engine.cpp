@@ -27,6 +27,7 @@ void KafkaEngine::serve(Worker& worker) {
         judge(events);
         lanes_.push(worker.take());
         pump();
+        worker.retried(lanes_.take_retried());
         worker.confirm(confirms_);
         if (down_reason_.empty()) check_health(worker, events.all_brokers_down);
     }

@@ -146,6 +146,7 @@ void TransactionEngine::collect(Worker& worker) {
         const bool open =
             !worker.stopping() && Steady::now() < end && taken_ < records_max && taken_bytes_ < bytes_max;
         if (open) pump();
+        worker.retried(lanes_.take_retried());
         if (failed_) return;
         if (producer_->in_flight() == 0 && (!open || !anything_ready())) return;
         if (worker.stopping() && Steady::now() >= worker.stop_deadline()) {

@@ -122,6 +122,7 @@ void MqttEngine::serve(Worker& worker) {
         lanes_.push(worker.take());
         pump();
         worker.confirm(confirms_);
+        worker.retried(lanes_.take_retried());
         show_stall(worker);
         connection_->wait(worker, wait_time());
     }

@@ -35,8 +35,7 @@ Result<DownRoute, std::string> make_down_route(const RouteSpec& spec, const Mqtt
     if (!share.group.empty() && bridge.protocol != Protocol::v5)
         return Err{fmt::format("{}: filter: '{}' is a shared subscription; expected protocol = \"5\" for it",
                                spec.place, settings.filter)};
-    return DownRoute{settings.filter, static_cast<wire::QoS>(settings.qos),
-                     bridge.retain && settings.retain == Retain::keep};
+    return DownRoute{settings.filter, static_cast<wire::QoS>(settings.subscribe_qos), bridge.retain};
 }
 
 /// What the rows cannot check of the bridge's own keys; empty when it is good.

@@ -70,6 +70,7 @@ Incoming to_incoming(const wire::Publish& publish) {
     Incoming incoming;
     const wire::Properties& properties = publish.properties;
     incoming.source = publish.topic;
+    incoming.mqtt_topic = publish.topic;
     incoming.payload = as_text(publish.payload);
     incoming.qos = publish.qos;
     incoming.retain = publish.retain;

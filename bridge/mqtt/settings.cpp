@@ -128,20 +128,14 @@ constexpr SettingRow down_table[] = {
          "gateways. A message belongs to the first row that matches.",
      .assign = bind_setting<&MqttDown::filter>,
      .required = true},
-    {.key = "qos",
+    {.key = "subscribe_qos",
      .kind = SettingKind::integer,
      .default_text = "1",
      .doc =
          "The highest QoS to ask for. 1: a message is acknowledged when it is safe here. 0: it may be lost.",
-     .assign = bind_setting<&MqttDown::qos>,
+     .assign = bind_setting<&MqttDown::subscribe_qos>,
      .minimum = 0,
      .maximum = 1},
-    {.key = "retain",
-     .kind = SettingKind::choice,
-     .default_text = "keep",
-     .doc = "Whether the RETAIN flag comes along.",
-     .assign = bind_setting<&MqttDown::retain>,
-     .choices = retains},
 };
 
 }  // namespace

@@ -42,8 +42,7 @@ std::span<const SettingRow> route_rows();
 /// `[[bridge.down]]`
 struct MqttDown {
     std::string filter;
-    std::uint8_t qos = 1;
-    Retain retain = Retain::keep;
+    std::uint8_t subscribe_qos = 1;
 };
 std::span<const SettingRow> down_rows();
 

@@ -208,6 +208,7 @@ TEST_F(AmqpConnector, nacked_messages_are_sent_again_until_they_are_taken) {
     ASSERT_TRUE(feeder_.wait_up());
     publish_numbers(0, 60);
     ASSERT_TRUE(wait_stall("nack"));
+    ASSERT_TRUE(feeder_.wait([&] { return feeder_.retried_ > 0; })) << "not counted as sent again";
     EXPECT_LT(feeder_.read([&] { return feeder_.confirmed_.size(); }), 60U);
     // Each time the queue is emptied, ten or so get in.
     for (int i = 0; i < 200; ++i) {
@@ -279,6 +280,26 @@ TEST_F(AmqpConnector, a_missing_exchange_is_told_in_the_servers_words_and_waited
     client.make_queue(place_, place_ + "-exchange", "#");
     ASSERT_TRUE(feeder_.wait_confirmed(5)) << last_down();
     EXPECT_EQ(peer_->receive(place_, 5).size(), 5U);
+}
+
+TEST_F(AmqpConnector, what_names_a_missing_exchange_is_refused_and_the_rest_goes_on) {
+    peer_->configure_place(settings_, place_);
+    settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
+    settings_.route("exchange", place_ + "-{topic[1]}", 1);
+    start();
+    ASSERT_TRUE(feeder_.wait_up());
+    core::Message::Fields fields;
+    fields.topic = "x/y";
+    for (int i = 0; i < 5; ++i) feeder_.publish(1, 1, core::Message::freeze(fields));
+    publish_numbers(0, 50);
+    ASSERT_TRUE(feeder_.wait_confirmed(55)) << last_down();
+    for (std::uint64_t tag = 1; tag <= 5; ++tag) {
+        EXPECT_EQ(confirm_of(tag, 1).outcome, Outcome::refused);
+        EXPECT_EQ(confirm_of(tag, 1).reason.find("404 NOT_FOUND - no exchange '" + place_ + "-y'"), 0U)
+            << confirm_of(tag, 1).reason;
+    }
+    for (std::uint64_t tag = 6; tag <= 55; ++tag) EXPECT_EQ(confirm_of(tag).outcome, Outcome::delivered);
+    EXPECT_EQ(downs(), 1U) << "the channel was closed once";
 }
 
 TEST_F(AmqpConnector, a_message_over_the_servers_limit_is_refused_and_the_rest_goes_on) {

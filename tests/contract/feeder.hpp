@@ -108,6 +108,12 @@ class Feeder final : public ConnectorEvents {
         stalls_.push_back(reason);
         changed_.notify_all();
     }
+    void on_retried(std::uint64_t count) override {
+        const std::lock_guard lock(mutex_);
+        ++events_;
+        retried_ += count;
+        changed_.notify_all();
+    }
 
     void on_incoming(std::vector<Incoming> messages) override {
         const std::lock_guard lock(mutex_);
@@ -130,6 +136,7 @@ class Feeder final : public ConnectorEvents {
     std::vector<std::string> sources_;
     std::uint64_t epoch_ = 0;  ///< 0 while down
     std::size_t ups_ = 0;
+    std::uint64_t retried_ = 0;
     std::size_t events_ = 0;
 
   private:

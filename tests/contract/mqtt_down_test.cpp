@@ -59,7 +59,7 @@ TEST_F(MqttConnectorDown, a_message_comes_with_all_that_mqtt_says) {
     EXPECT_EQ(got.source, place_ + "/valve/7");
     EXPECT_EQ(got.payload, "open");
     EXPECT_EQ(got.key, "");
-    EXPECT_EQ(got.mqtt_topic, "");
+    EXPECT_EQ(got.mqtt_topic, got.source);
     EXPECT_EQ(got.origin, "gateway-2");
     EXPECT_EQ(got.qos, wire::QoS::at_least_once);
     EXPECT_TRUE(got.retain);
@@ -264,7 +264,7 @@ TEST_F(MqttConnectorDown, the_first_row_that_matches_has_the_message_and_the_unm
     settings_.add_down();
     settings_.down("filter", place_ + "/a", 1);
     settings_.down("filter", std::string("$share/group/") + place_ + "/+");
-    settings_.down("retain", std::int64_t{1});
+    settings_.bridge("retain", false);
     use_fake();
     start();
     auto link = fake_.welcome();
