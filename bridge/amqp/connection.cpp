@@ -9,7 +9,7 @@
 namespace sluice::bridge::amqp {
 namespace {
 
-constexpr amqp_channel_t channel = 1;
+constexpr amqp_channel_t publishing = 1;
 
 std::uint64_t tag_of(const amqp_basic_properties_t& properties) {
     if (!(properties._flags & AMQP_BASIC_HEADERS_FLAG)) return 0;
@@ -27,7 +27,7 @@ std::uint64_t tag_of(const amqp_basic_properties_t& properties) {
 std::string Connection::publish(std::string_view exchange, std::string_view routing_key, bool mandatory,
                                 const amqp_basic_properties_t& properties, Bytes body) {
     const Watchdog::Sending sending(watchdog_);
-    const int status = amqp_basic_publish(state_, channel, to_amqp(exchange), to_amqp(routing_key),
+    const int status = amqp_basic_publish(state_, publishing, to_amqp(exchange), to_amqp(routing_key),
                                           mandatory ? 1 : 0, 0, &properties, to_amqp(as_text(body)));
     if (status == AMQP_STATUS_OK) return {};
     return fmt::format("sending failed: {}", amqp_error_string2(status));
@@ -169,7 +169,7 @@ void Connection::take_method(const amqp_method_t& method, std::vector<ServerEven
             break;
         case AMQP_CHANNEL_CLOSE_METHOD: {
             events.push_back({Kind::closed, 0, false, close_text(method)});
-            send_channel_close_ok(channel);
+            send_channel_close_ok(publishing);
             break;
         }
         case AMQP_CONNECTION_CLOSE_METHOD: {

@@ -172,7 +172,7 @@ void Consumer::take_delivery(const amqp_basic_deliver_t& deliver) {
     if (deliver.delivery_tag != first_tag_ + deliveries_.size() || arriving_)
         return lose(fmt::format("the server sent delivery {} out of its order", deliver.delivery_tag),
                     State::closing);
-    arriving_.emplace();
+    arriving_ = Arriving{};
     arriving_->incoming.route = row_;
     arriving_->incoming.source = to_string(deliver.routing_key);
 }

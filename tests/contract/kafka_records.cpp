@@ -5,6 +5,10 @@
 #include <set>
 #include <stdexcept>
 
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wgnu-statement-expression"  // librdkafka's RD_KAFKA_V_ macros
+#endif
+
 namespace sluice::bridge::test {
 namespace {
 

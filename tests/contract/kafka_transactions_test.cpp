@@ -10,6 +10,10 @@
 #include "tests/contract/kafka_node_peer.hpp"
 #include "tests/contract/kafka_records.hpp"
 
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wgnu-statement-expression"  // librdkafka's RD_KAFKA_V_ macros
+#endif
+
 namespace sluice::bridge::test {
 namespace {
 

@@ -96,7 +96,7 @@ void House::add_lane(std::size_t spool, bool subscribes) {
     upstream_.lane_added(spec.number, spec.client_id);
     bridge::LaneSpec lane{.number = spec.number,
                           .inflight_max = 4,
-                          .route_name = std::to_string(lanes_.size()),
+                          .route_name = "route",
                           .dead = dead_number(record->shard),
                           .label = spec.client_id};
     spec.make = [this, lane, stats = record->stats](shard::LinkHost& host) {
@@ -116,7 +116,7 @@ void House::add_dead_letters(std::size_t queue) {
     bridge::DeadLettersSpec dead{.number = spec.number, .bridge = "sim", .routes = {}};
     for (std::size_t i = 0; i < lanes_.size(); ++i)
         if (lanes_[i]->shard == shard)
-            dead.routes.push_back({std::to_string(i), static_cast<shard::LinkNumber>(i + 1)});
+            dead.routes.push_back({"route", static_cast<shard::LinkNumber>(i + 1)});
     dead_.push_back(std::make_shared<bridge::DeadLetterStats>());
     spec.make = [dead, stats = dead_.back()](shard::LinkHost& host) {
         return std::make_unique<bridge::DeadLetters>(dead, host, stats);
