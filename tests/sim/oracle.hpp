@@ -77,6 +77,8 @@ class Oracle {
     void got(ClientIndex client, const Got& publish);
     /// The upstream of a bridge was given this by a lane.
     void went_up(const std::string& lane, MessageId message);
+    /// It refused it for good: as a dead letter it comes again when an operator says so, by any lane.
+    void was_refused(MessageId message) { refused_up_.insert(message); }
     /// A full queue may turn wills away: there is nobody to be told.
     void bound_queues() { queues_bounded_ = true; }
     void broker_crashed();
@@ -149,6 +151,7 @@ class Oracle {
     std::string lane_filter_;
     bool queues_bounded_ = false;
     std::map<std::string, std::map<MessageId, std::uint32_t>> went_up_;  ///< by lane
+    std::set<MessageId> refused_up_;
     std::map<std::pair<std::string, Lane>, MessageId> newest_up_;
 };
 

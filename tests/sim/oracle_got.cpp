@@ -129,7 +129,7 @@ void Oracle::went_up(const std::string& name, MessageId message) {
     }
     const Told& told = told_[message - 1];
     const bool first = went_up_[name][message]++ == 0;
-    if (!first || told.is_will) return;
+    if (!first || told.is_will || refused_up_.contains(message)) return;
     MessageId& newest = newest_up_[{name, {told.publisher, told.topic, told.qos, QoS::at_least_once}}];
     if (message < newest)
         trace_.violation(fmt::format("{} went up by {} behind message {}", words(message), name, newest));

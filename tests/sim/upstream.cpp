@@ -48,6 +48,7 @@ shard::LinkNote Upstream::confirm_some(shard::LinkNumber number, Random& random,
         const auto at =
             lane.unconfirmed.begin() + static_cast<std::ptrdiff_t>(random.below(lane.unconfirmed.size()));
         const bool delivered = !refuses || !random.one_in(4);
+        if (!delivered) oracle_.was_refused(id_of_message(*at->message));
         note.confirms.push_back({at->tag, delivered, delivered ? "" : "because"});
         lane.unconfirmed.erase(at);
     }
