@@ -139,7 +139,8 @@ class FakeMqttLink {
             return {};
         }
         wire::Suback suback{.packet_id = subscribe->packet_id,
-                            .codes = std::vector<wire::ReasonCode>(subscribe->entries.size(), code)};
+                            .codes = std::vector<wire::ReasonCode>(subscribe->entries.size(), code),
+                            .properties = {}};
         ByteBuffer out;
         wire::encode_suback(out, version_, suback);
         send(out);
