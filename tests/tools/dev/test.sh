@@ -53,7 +53,7 @@ fixed_addresses() {
 }
 
 sanitizer_options() {
-    export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+    export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:suppressions=$TOOLS/asan.supp
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$TOOLS/tsan.supp
 }
