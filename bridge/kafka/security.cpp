@@ -35,6 +35,7 @@ struct Mark {
     std::string_view meaning;
 };
 constexpr Mark marks[] = {
+    {"certificate verify failed", "the server's certificate is not accepted"},
     {"connecting to a PLAINTEXT broker", "TLS failed, perhaps this port of the server has none"},
     {"connecting to a SSL listener", "the server hung up, perhaps its port wants `tls` or `sasl`"},
 };
