@@ -1,20 +1,16 @@
 #include <amqp_tcp_socket.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "bridge/amqp/connection.hpp"
 #include "bridge/amqp/reply_text.hpp"
+#include "bridge/tcp_connect.hpp"
 
 namespace sluice::bridge::amqp {
 namespace {
@@ -25,41 +21,14 @@ timeval to_timeval(std::chrono::milliseconds duration) {
     return {duration.count() / 1000, (duration.count() % 1000) * 1000};
 }
 
-/// rabbitmq-c would connect without an ear for stop(), so the socket is made here.
-/// Zero, or the errno of the attempt.
-int await_connected(int fd, Worker& worker, Steady::time_point deadline) {
-    for (;;) {
-        if (worker.stopping()) return ECANCELED;
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now()).count();
-        if (left <= 0) return ETIMEDOUT;
-        std::array<pollfd, 2> waiting{{{fd, POLLOUT, 0}, {worker.wake_fd(), POLLIN, 0}}};
-        if (::poll(waiting.data(), waiting.size(), static_cast<int>(left)) < 0 && errno != EINTR)
-            return errno;
-        worker.clear_wake();
-        if (waiting[0].revents == 0) continue;
-        int error = 0;
-        socklen_t size = sizeof error;
-        return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
-    }
-}
-
-/// A connected socket, or a negative errno.
-int connect_to(const addrinfo& address, Worker& worker, Steady::time_point deadline) {
-    const int fd = ::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -errno;
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    int error = ::connect(fd, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno;
-    if (error == EINPROGRESS) error = await_connected(fd, worker, deadline);
-    if (error == 0) return fd;
-    ::close(fd);
-    return -error;
-}
-
-std::string numeric_host(const addrinfo& address) {
+/// Whom a connected socket reached, as an address.
+std::string numeric_peer(int fd) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
     std::array<char, NI_MAXHOST> text{};
-    ::getnameinfo(address.ai_addr, address.ai_addrlen, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST);
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0)
+        ::getnameinfo(reinterpret_cast<sockaddr*>(&address), size, text.data(), text.size(), nullptr, 0,
+                      NI_NUMERICHOST);
     return text.data();
 }
 
@@ -87,31 +56,19 @@ Result<std::unique_ptr<Connection>, std::string> Connection::open(const AmqpSett
 Result<void, std::string> Connection::connect_socket(const AmqpSettings& settings,
                                                      const ServerAddress& server, Worker& worker) {
     const auto deadline = Steady::now() + settings.connect_timeout;
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_ADDRCONFIG;
-    addrinfo* found = nullptr;
-    const int problem =
-        ::getaddrinfo(server.host.c_str(), std::to_string(server.port).c_str(), &hints, &found);
-    if (problem != 0)
-        return Err{fmt::format("cannot resolve '{}': {}", server.host, ::gai_strerror(problem))};
-    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
-    int fd = -EHOSTUNREACH;
-    std::string numeric;
-    for (const addrinfo* at = found; at && fd < 0; at = at->ai_next) {
-        fd = connect_to(*at, worker, deadline);
-        if (fd >= 0) numeric = numeric_host(*at);
-    }
-    if (fd < 0) return Err{fmt::format("cannot connect to {}: {}", to_text(server), std::strerror(-fd))};
+    // rabbitmq-c would connect without an ear for stop().
+    const auto fd = tcp_connect(server, worker, deadline);
+    if (!fd) return Err{fd.error()};
     std::string problem_text;
     if (settings.tls.enabled()) {
         // rabbitmq-c's TLS socket connects by itself, and while it does nobody can break it off. So we look
         // first whether the address answers; what follows is quick, and the handshake is the watchdog's.
-        ::close(fd);
+        const std::string numeric = numeric_peer(*fd);
+        ::close(*fd);
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Steady::now());
         problem_text = open_tls(settings, server, numeric, std::max(left, std::chrono::milliseconds(100)));
     } else {
-        problem_text = open_plain(fd);
+        problem_text = open_plain(*fd);
     }
     if (!problem_text.empty()) return Err{std::move(problem_text)};
     return {};
