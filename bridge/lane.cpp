@@ -1,19 +1,11 @@
 #include "bridge/lane.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "base/log.hpp"
 #include "bridge/dead_letter.hpp"
 
 namespace sluice::bridge {
-namespace {
-
-// More than this never leaves in one go, so that a long pause does not turn into a burst.
-constexpr double burst_s = 0.2;
-
-}  // namespace
 
 Lane::Lane(LaneSpec spec, shard::LinkHost& host, std::shared_ptr<Upstream> upstream,
            std::shared_ptr<LaneStats> stats)
@@ -21,7 +13,8 @@ Lane::Lane(LaneSpec spec, shard::LinkHost& host, std::shared_ptr<Upstream> upstr
       host_(host),
       upstream_(std::move(upstream)),
       stats_owner_(std::move(stats)),
-      stats_(*stats_owner_) {}
+      stats_(*stats_owner_),
+      pace_(spec_.pace) {}
 
 shard::Link::Delivered Lane::deliver(const core::Send& send) {
     if (!up_ || send.packet_id == 0) return Delivered::taken;
@@ -36,13 +29,8 @@ shard::Link::Delivered Lane::deliver(const core::Send& send) {
 
 void Lane::flush(Now now) {
     if (batch_.empty() || paused_) return;
-    std::size_t take = batch_.size();
-    if (spec_.drain_rate > 0 && catching_up_) {
-        refill_allowance(now.mono);
-        take = std::min(take, static_cast<std::size_t>(allowance_));
-        allowance_ -= static_cast<double>(take);
-        if (take == 0) return;
-    }
+    const std::size_t take = pace_.allow(batch_.size(), now.mono);
+    if (take == 0) return;
     std::vector<Outgoing> offer(std::make_move_iterator(batch_.begin()),
                                 std::make_move_iterator(batch_.begin() + static_cast<std::ptrdiff_t>(take)));
     batch_.erase(batch_.begin(), batch_.begin() + static_cast<std::ptrdiff_t>(take));
@@ -53,16 +41,9 @@ void Lane::flush(Now now) {
     upstream_->offer(epoch_, std::move(offer));
 }
 
-void Lane::refill_allowance(MonoTime now) {
-    const double passed_s = std::chrono::duration<double>(now - allowance_at_).count();
-    allowance_at_ = now;
-    // And the part of a message that was left over: a low rate would be lower still without it.
-    const double most = spec_.drain_rate * burst_s + 1;
-    allowance_ = std::min(most, allowance_ + passed_s * spec_.drain_rate);
-}
-
 void Lane::end(wire::ReasonCode /*reason*/) {
     up_ = false;
+    pace_.end();
 }
 
 void Lane::on_note(shard::LinkNote note) {
@@ -71,7 +52,8 @@ void Lane::on_note(shard::LinkNote note) {
     if (const auto* confirmed = std::get_if<shard::UpstreamConfirmed>(&note)) return on_confirmed(*confirmed);
     if (const auto* pause = std::get_if<shard::LinkPaused>(&note)) {
         paused_ = pause->paused;
-        if (paused_) return;
+        if (paused_) return pace_.end();  // the other lanes may have its part
+        if (up_) pace_.begin();
         note_progress(host_.now());  // what waited for the operator did not wait for the upstream
         flush(host_.now());
     }
@@ -80,15 +62,15 @@ void Lane::on_note(shard::LinkNote note) {
 void Lane::on_up(std::uint64_t epoch) {
     up_ = true;
     epoch_ = epoch;
-    catching_up_ = true;
-    allowance_ = 0;
-    allowance_at_ = host_.now().mono;
+    pace_.end();
+    pace_.begin();
     note_progress(host_.now());
     host_.attach_link(spec_.number, spec_.inflight_max);
 }
 
 void Lane::on_down() {
     up_ = false;
+    pace_.end();
     batch_.clear();
     in_flight_.clear();
     host_.detach_link(spec_.number);
@@ -139,7 +121,7 @@ void Lane::on_backlog(const shard::Backlog& backlog) {
     stats_.backlog_messages.store(backlog.messages, std::memory_order_relaxed);
     stats_.backlog_bytes.store(backlog.bytes, std::memory_order_relaxed);
     stats_.oldest_wall_ms.store(backlog.oldest.time_since_epoch().count(), std::memory_order_relaxed);
-    if (backlog.messages <= in_flight_.size() && batch_.empty()) catching_up_ = false;
+    if (backlog.messages <= in_flight_.size() && batch_.empty()) pace_.end();
 }
 
 void Lane::on_drop(core::DropReason reason) {

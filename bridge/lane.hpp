@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bridge/connector.hpp"
+#include "bridge/drain_pace.hpp"
 #include "bridge/settings.hpp"
 #include "shard/link.hpp"
 
@@ -40,10 +41,10 @@ struct LaneSpec {
     shard::LinkNumber number = 0;
     std::uint32_t route = 0;
     std::uint16_t inflight_max = 1000;
-    std::uint32_t drain_rate = 0;  ///< messages per second for this lane; 0: no limit
-    std::string route_name;        ///< for dead letters
-    shard::LinkNumber dead = 0;    ///< the queue of dead letters on this shard; 0: there is none
-    std::string label;             ///< "bridge 'plant', route 'telemetry'", for the log
+    std::shared_ptr<DrainPace> pace;  ///< of the whole bridge
+    std::string route_name;           ///< for dead letters
+    shard::LinkNumber dead = 0;       ///< the queue of dead letters on this shard; 0: there is none
+    std::string label;                ///< "bridge 'plant', route 'telemetry'", for the log
 };
 
 class Lane final : public shard::Link {
@@ -65,7 +66,6 @@ class Lane final : public shard::Link {
     void on_confirmed(const shard::UpstreamConfirmed& note);
     void note_progress(Now now);
     void bury(const core::Message& message, const std::string& reason, Now now);
-    void refill_allowance(MonoTime now);
     std::uint64_t tag_of(wire::PacketId packet_id) const { return epoch_ << 16 | packet_id; }
 
     const LaneSpec spec_;
@@ -80,9 +80,7 @@ class Lane final : public shard::Link {
     std::vector<Outgoing> batch_;  ///< delivered by the session, not yet offered
     std::unordered_map<wire::PacketId, core::MessagePtr> in_flight_;  ///< offered; kept for dead letters
     bool paused_ = false;                                             ///< by an operator
-    bool catching_up_ = false;  ///< since the upstream came up, until nothing waits: drain_rate holds
-    double allowance_ = 0;      ///< messages that drain_rate lets through now
-    MonoTime allowance_at_{};
+    LanePace pace_;  ///< holds back since the upstream came up, until nothing waits
 };
 
 }  // namespace sluice::bridge

@@ -88,6 +88,7 @@ BridgeRunner::BridgeRunner(BridgeSettings settings, shard::InletSet& inlets)
     : settings_(std::move(settings)),
       route_names_(bridge::route_names(settings_.routes)),
       inlets_(inlets),
+      pace_(std::make_shared<DrainPace>(settings_.spool.drain_rate)),
       reason_("not tried yet"),
       down_problem_("not tried yet") {}
 
@@ -232,15 +233,13 @@ void BridgeRunner::add_lane(std::uint32_t route, std::size_t shard, const std::s
         options.at_least_once = true;
         spec.subscriptions.push_back({settings.from, options});
     }
-    const auto shards = static_cast<std::uint32_t>(inlets_.size());
-    LaneSpec lane{
-        .number = record->number,
-        .route = route,
-        .inflight_max = inflight_per_lane(settings_),
-        .drain_rate = settings_.spool.drain_rate == 0 ? 0 : std::max(1U, settings_.spool.drain_rate / shards),
-        .route_name = route_names_[route],
-        .dead = dead_.empty() ? 0 : dead_[shard].number,
-        .label = fmt::format("bridge '{}', route '{}'", settings_.name, route_names_[route])};
+    LaneSpec lane{.number = record->number,
+                  .route = route,
+                  .inflight_max = inflight_per_lane(settings_),
+                  .pace = pace_,
+                  .route_name = route_names_[route],
+                  .dead = dead_.empty() ? 0 : dead_[shard].number,
+                  .label = fmt::format("bridge '{}', route '{}'", settings_.name, route_names_[route])};
     spec.make = [lane, offers = offers_,
                  stats = record->stats](shard::LinkHost& host) -> std::unique_ptr<shard::Link> {
         return std::make_unique<Lane>(lane, host, offers, stats);

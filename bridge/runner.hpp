@@ -103,6 +103,7 @@ class BridgeRunner final : private ConnectorEvents {
     const BridgeSettings settings_;
     const std::vector<std::string> route_names_;
     shard::InletSet& inlets_;
+    const std::shared_ptr<DrainPace> pace_;
     std::unique_ptr<Connector> connector_;
     std::shared_ptr<Offers> offers_;
     std::shared_ptr<Down> down_;                                ///< none: no way down

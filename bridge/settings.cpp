@@ -72,7 +72,8 @@ std::span<const SettingRow> spool_rows() {
          "its publisher is refused (Quota exceeded).",
          bind_setting<&SpoolSettings::full>, 0, 2, full_names},
         {"drain_rate", integer, "0",
-         "Messages per second while catching up; 0: as fast as the upstream takes them.",
+         "Messages per second of the whole bridge while it catches up; 0: as fast as the upstream takes "
+         "them.",
          bind_setting<&SpoolSettings::drain_rate>, 0, 10'000'000},
         {"inflight_max", integer, "1000",
          "Messages offered to the upstream and not yet confirmed by it, per route and shard.",

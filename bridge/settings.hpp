@@ -26,8 +26,8 @@ struct SpoolSettings {
     std::uint64_t messages_max = 100'000'000;
     std::chrono::milliseconds age_max{7LL * 24 * 3600 * 1000};
     SpoolFull full = SpoolFull::drop_oldest;
-    std::uint32_t drain_rate =
-        0;  ///< messages per second while catching up; 0: as fast as the upstream takes them
+    /// Messages per second of the whole bridge while it catches up; 0: as fast as the upstream takes them.
+    std::uint32_t drain_rate = 0;
     std::uint32_t inflight_max = 1000;  ///< offered to the upstream and not yet confirmed, per lane
     bool operator==(const SpoolSettings&) const = default;
 };

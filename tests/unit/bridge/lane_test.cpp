@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -22,10 +23,12 @@ constexpr auto tick = Millis(50);  // as the shard's lane_tick
 class FakeShard final : public shard::LinkHost, public Upstream {
   public:
     explicit FakeShard(std::uint32_t drain_rate, std::uint16_t inflight_max = 1000)
+        : FakeShard(std::make_shared<DrainPace>(drain_rate), inflight_max) {}
+    explicit FakeShard(std::shared_ptr<DrainPace> pace, std::uint16_t inflight_max = 1000)
         : lane_({.number = number,
                  .route = 0,
                  .inflight_max = inflight_max,
-                 .drain_rate = drain_rate,
+                 .pace = std::move(pace),
                  .label = "bridge 'test'"},
                 *this, std::shared_ptr<Upstream>(std::shared_ptr<void>(), this), stats_) {}
 
@@ -168,6 +171,46 @@ TEST(LanePacing, the_rate_ends_with_the_backlog) {
     shard.arrives(200);
     shard.end_turn();
     EXPECT_EQ(shard.offered(), 210U);
+}
+
+/// Messages that the lanes of one bridge offer in so many seconds.
+std::uint64_t offered_by_all(std::vector<std::unique_ptr<FakeShard>>& shards, int seconds) {
+    std::uint64_t before = 0, after = 0;
+    for (const auto& shard : shards) before += shard->offered();
+    for (int i = 0; i < 20 * seconds; ++i)
+        for (const auto& shard : shards) shard->step();
+    for (const auto& shard : shards) after += shard->offered();
+    return after - before;
+}
+
+TEST(LanePacing, the_lanes_of_a_bridge_share_the_rate) {
+    for (const std::uint32_t rate : {9U, 50U, 5000U}) {
+        const auto pace = std::make_shared<DrainPace>(rate);
+        std::vector<std::unique_ptr<FakeShard>> shards;
+        for (int i = 0; i < 8; ++i) shards.push_back(std::make_unique<FakeShard>(pace));
+        for (const auto& shard : shards) shard->up(endless);
+        EXPECT_NEAR(static_cast<double>(offered_by_all(shards, 60)), rate * 60.0, rate * 6.0) << rate;
+        for (const auto& shard : shards)
+            EXPECT_NEAR(static_cast<double>(shard->offered()), rate * 60.0 / 8, rate * 60.0 / 16) << rate;
+    }
+}
+
+TEST(LanePacing, who_has_caught_up_or_is_paused_or_is_gone_leaves_the_rate_to_the_others) {
+    const auto pace = std::make_shared<DrainPace>(1000);
+    std::vector<std::unique_ptr<FakeShard>> shards;
+    for (int i = 0; i < 4; ++i) shards.push_back(std::make_unique<FakeShard>(pace));
+    shards[0]->up(endless);
+    shards[1]->up(10);
+    shards[2]->up(endless);
+    shards[3]->up(endless);
+    offered_by_all(shards, 1);
+    shards[2]->pause(true);
+    shards.pop_back();
+    EXPECT_NEAR(static_cast<double>(offered_by_all(shards, 10)), 10'000.0, 1000.0);
+    EXPECT_GT(shards[0]->offered(), 9000U);
+    shards[2]->pause(false);
+    EXPECT_NEAR(static_cast<double>(offered_by_all(shards, 10)), 10'000.0, 1000.0);
+    EXPECT_GT(shards[2]->offered(), 4000U);
 }
 
 TEST(LaneSilence, begins_when_there_is_something_to_confirm) {
