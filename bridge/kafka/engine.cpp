@@ -22,7 +22,7 @@ void KafkaEngine::serve(Worker& worker) {
         ::poll(&waiting, 1, static_cast<int>(wait_time().count()));
         worker.clear_wake();
         PollResult events;
-        events.want_topics = !missing_topics_.empty();
+        events.want_topics = !bad_topics_.empty();
         producer_->poll(events);
         judge(events);
         lanes_.push(worker.take());
@@ -82,10 +82,9 @@ bool KafkaEngine::send(LaneQueue& queue, Held held) {
         return true;
     }
     Record record = std::move(composed).value();
-    if (const auto missing = missing_topics_.find(topic_text_);
-        missing != missing_topics_.end() && missing->second) {
-        missing->second = false;
-        producer_->refresh_topic(topic_text_, probe_timeout);
+    if (const auto verdict = check_topic(record.held)) {
+        settle_bad_topic(std::move(record.held), topic_text_, *verdict);
+        return true;
     }
     if (producer_->in_flight() == 0) last_progress_ = Steady::now();
     const auto error = producer_->send(record);
@@ -96,8 +95,8 @@ bool KafkaEngine::send(LaneQueue& queue, Held held) {
     }
     const std::string text = rd_kafka_err2str(error);
     if (is_missing_topic(error)) {
-        note_missing_topic(topic_text_, text);
-        queue.put_back(std::move(record.held), Steady::now());
+        const auto verdict = note_bad_topic(record.held, topic_text_, error);
+        settle_bad_topic(std::move(record.held), topic_text_, verdict);
     } else if (error == RD_KAFKA_RESP_ERR__FATAL) {
         down_reason_ = text;
     } else if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
@@ -124,7 +123,7 @@ void KafkaEngine::judge(PollResult& events) {
 void KafkaEngine::judge_delivered(const Report& report) {
     last_proof_ = Steady::now();
     backoff_.reset();
-    if (!report.topic.empty()) missing_topics_.erase(report.topic);
+    if (!report.topic.empty()) bad_topics_.forgive(report.topic);
     if (report.held.suspect) --suspects_;
     lanes_.of(report.held).finished(report.held);
     confirms_.push_back({report.held.out.lane, report.held.out.tag, Outcome::delivered, {}});
@@ -133,8 +132,8 @@ void KafkaEngine::judge_delivered(const Report& report) {
 void KafkaEngine::judge_failure(Report& report) {
     Held& held = report.held;
     if (is_missing_topic(report.error)) {
-        note_missing_topic(report.topic, report.text);
-        lanes_.of(held).put_back(std::move(held), Steady::now());
+        const auto verdict = note_bad_topic(held, report.topic, report.error);
+        settle_bad_topic(std::move(held), report.topic, verdict);
     } else if (!is_permanent(report.error)) {
         down_reason_ = fmt::format("topic {}: {}", report.topic, report.text);
     } else if (held.suspect) {
@@ -146,6 +145,11 @@ void KafkaEngine::judge_failure(Report& report) {
         ++suspects_;
         lanes_.of(held).put_back(std::move(held), Steady::now());
     }
+}
+
+void KafkaEngine::settle_bad_topic(Held held, const std::string& topic, BadTopics::Verdict verdict) {
+    if (verdict == BadTopics::Verdict::refuse) return refuse(held, bad_topics_.reason_of(topic));
+    lanes_.of(held).put_back(std::move(held), Steady::now());
 }
 
 void KafkaEngine::refuse(const Held& held, std::string reason, Outcome outcome) {

@@ -25,6 +25,7 @@ class KafkaEngine final : public ProducerEngine {
     bool send(LaneQueue& lane, Held held);
     void judge(PollResult& result);
     void judge_failure(Report& report);
+    void settle_bad_topic(Held held, const std::string& topic, BadTopics::Verdict verdict);
     void refuse(const Held& held, std::string reason, Outcome outcome = Outcome::refused);
     void judge_delivered(const Report& report);
 };

@@ -55,7 +55,7 @@ ProducerEngine::ProducerEngine(ConnectorSpec spec, KafkaSettings settings, ConfP
 bool ProducerEngine::connect(Worker& worker) {
     lanes_.clear();
     suspects_ = 0;
-    missing_topics_.clear();
+    bad_topics_.clear();
     suspect_since_.reset();
     down_reason_.clear();
     stall_.clear();
@@ -112,17 +112,41 @@ Result<Record, Refusal> ProducerEngine::compose(Held& held) {
     return Record{std::move(held), topic_text_, key_text_, std::move(headers)};
 }
 
-void ProducerEngine::note_missing_topic(const std::string& topic, const std::string& text) {
+BadTopics::Verdict ProducerEngine::note_bad_topic(const Held& held, const std::string& topic,
+                                                  rd_kafka_resp_err_t error) {
     static log::RateLimit limit(10'000);
-    missing_topics_[topic] = true;
+    const auto now = Steady::now();
+    const auto named = routes_.at(held.out.route).topic.is_literal() ? BadTopics::Named::by_config
+                                                                     : BadTopics::Named::by_message;
+    const auto fault = error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? BadTopics::Fault::forbidden
+                                                                             : BadTopics::Fault::missing;
+    const auto verdict = bad_topics_.note(topic, named, fault,
+                                          fmt::format("topic {}: {}", topic, rd_kafka_err2str(error)), now);
     std::uint64_t suppressed = 0;
-    const auto now = std::chrono::duration_cast<milliseconds>(Steady::now().time_since_epoch()).count();
-    if (limit.allow(now, suppressed)) {
+    const auto now_ms = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
+    if (limit.allow(now_ms, suppressed)) {
         log::warn(
-            fmt::format("kafka: topic cannot be written, trying again bridge={} topic={} error=\"{}\" "
+            fmt::format("kafka: topic cannot be written, {} bridge={} topic={} error=\"{}\" "
                         "suppressed={}",
-                        bridge_name_, topic, text, suppressed));
+                        verdict == BadTopics::Verdict::wait ? "trying again" : "given up for a minute",
+                        bridge_name_, topic, rd_kafka_err2str(error), suppressed));
     }
+    return verdict;
+}
+
+std::optional<BadTopics::Verdict> ProducerEngine::check_topic(const Held& held) {
+    switch (bad_topics_.before_send(topic_text_, Steady::now())) {
+        case BadTopics::Advice::send:
+            return std::nullopt;
+        case BadTopics::Advice::refuse:
+            return BadTopics::Verdict::refuse;
+        case BadTopics::Advice::ask:
+            break;
+    }
+    const auto error = producer_->refresh_topic(topic_text_, probe_timeout);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
+    if (is_missing_topic(error)) return note_bad_topic(held, topic_text_, error);
+    return BadTopics::Verdict::wait;
 }
 
 void ProducerEngine::check_health(Worker& worker, bool all_brokers_down) {
@@ -144,8 +168,8 @@ void ProducerEngine::check_health(Worker& worker, bool all_brokers_down) {
             return;
         }
     }
-    if (!missing_topics_.empty()) {
-        stall_ = fmt::format("topic {} is missing or may not be written", missing_topics_.begin()->first);
+    if (const auto topic = bad_topics_.waited_for(); !topic.empty()) {
+        stall_ = fmt::format("topic {} is missing or may not be written", topic);
     } else if (waiting) {
         stall_ = fmt::format("the cluster answers but has confirmed nothing for {} s",
                              settings_.confirm_timeout.count() / 1000);

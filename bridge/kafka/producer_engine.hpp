@@ -1,7 +1,6 @@
 #pragma once
 /// What the engines of both deliveries share: how a producer is made and proved, what a message is as a
 /// record, and when the cluster is to be given up.
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "bridge/backoff.hpp"
 #include "bridge/cloud_event.hpp"
 #include "bridge/connector.hpp"
+#include "bridge/kafka/bad_topics.hpp"
 #include "bridge/kafka/producer.hpp"
 #include "bridge/lane_queue.hpp"
 #include "bridge/mapping.hpp"
@@ -36,7 +36,7 @@ HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& i
 
 /// The record will not be taken however often it is sent.
 bool is_permanent(rd_kafka_resp_err_t error);
-/// An operator of the cluster can mend it: the lane waits.
+/// An operator of the cluster can mend it: a matter for BadTopics.
 bool is_missing_topic(rd_kafka_resp_err_t error);
 
 /// How long one question to the cluster may take where the thread has other things to do.
@@ -59,7 +59,10 @@ class ProducerEngine : public Engine {
     std::string open_producer(Worker& worker);
     /// The record takes the message over when there is one. Its topic and key stay valid until the next call.
     Result<Record, Refusal> compose(Held& held);
-    void note_missing_topic(const std::string& topic, const std::string& text);
+    /// The cluster has said that of the topic of a message.
+    BadTopics::Verdict note_bad_topic(const Held& held, const std::string& topic, rd_kafka_resp_err_t error);
+    /// Before a message goes to topic_text_. None: it may go.
+    std::optional<BadTopics::Verdict> check_topic(const Held& held);
     void check_health(Worker& worker, bool all_brokers_down);
     /// How long nothing needs to be looked at while nothing happens.
     std::chrono::milliseconds wait_time() const;
@@ -77,8 +80,7 @@ class ProducerEngine : public Engine {
     std::size_t suspects_ = 0;  ///< while there are any, messages travel one by one
     std::vector<Confirm> confirms_;
     std::string down_reason_;  ///< set: this connection is to be given up
-    /// Topics that the cluster does not have or not for us; true: ask for it again before the next send.
-    std::map<std::string, bool, std::less<>> missing_topics_;
+    BadTopics bad_topics_;
     Steady::time_point last_proof_{};     ///< the last answer of any kind
     Steady::time_point last_progress_{};  ///< the last report, or since when there was nothing to report
 

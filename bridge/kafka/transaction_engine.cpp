@@ -240,7 +240,7 @@ void TransactionEngine::wait(Worker& worker, milliseconds longest) {
 
 void TransactionEngine::poll_producer(Worker& worker) {
     PollResult events;
-    events.want_topics = !missing_topics_.empty();
+    events.want_topics = !bad_topics_.empty();
     producer_->poll(events);
     judge(events);
     if (down_reason_.empty()) check_health(worker, events.all_brokers_down);
@@ -265,15 +265,13 @@ bool TransactionEngine::send(LaneQueue& queue, Held held) {
     }
     Record record = std::move(composed).value();
     // Asked for before it can spoil the transaction.
-    if (const auto missing = missing_topics_.find(topic_text_); missing != missing_topics_.end()) {
-        const auto error = missing->second ? producer_->refresh_topic(topic_text_, probe_timeout)
-                                           : RD_KAFKA_RESP_ERR_NO_ERROR;
-        missing->second = false;
-        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            note_missing_topic(topic_text_, rd_kafka_err2str(error));
+    if (const auto verdict = check_topic(record.held)) {
+        if (*verdict == BadTopics::Verdict::refuse) {
+            refuse(record.held, bad_topics_.reason_of(topic_text_));
+        } else {
             queue.put_back(std::move(record.held), Steady::now());
-            return true;
         }
+        return true;
     }
     if (producer_->in_flight() == 0) last_progress_ = Steady::now();
     const std::size_t bytes = record.held.out.message->payload().size() + key_text_.size();
@@ -294,8 +292,7 @@ bool TransactionEngine::send(LaneQueue& queue, Held held) {
     }
     failed_ = true;
     if (is_missing_topic(error)) {
-        note_missing_topic(topic_text_, rd_kafka_err2str(error));
-        missing_.push_back(std::move(record.held));
+        settle_bad_topic(std::move(record.held), topic_text_, error);
     } else {
         // The transaction has failed already: the report that says why is still to come.
         if (error != RD_KAFKA_RESP_ERR__STATE) down_reason_ = rd_kafka_err2str(error);
@@ -312,7 +309,7 @@ void TransactionEngine::judge(PollResult& events) {
             continue;
         }
         last_proof_ = Steady::now();
-        if (!report.topic.empty()) missing_topics_.erase(report.topic);
+        if (!report.topic.empty()) bad_topics_.forgive(report.topic);
         if (report.held.suspect) {
             report.held.suspect = false;
             --suspects_;
@@ -326,8 +323,7 @@ void TransactionEngine::judge_failure(Report& report) {
     Held& held = report.held;
     const bool was_failed = std::exchange(failed_, true);
     if (is_missing_topic(report.error)) {
-        note_missing_topic(report.topic, report.text);
-        missing_.push_back(std::move(held));
+        settle_bad_topic(std::move(held), report.topic, report.error);
     } else if (is_permanent(report.error) && held.suspect) {
         refuse(held, fmt::format("topic {}: {}", report.topic, report.text));
     } else if (is_permanent(report.error)) {
@@ -339,6 +335,14 @@ void TransactionEngine::judge_failure(Report& report) {
         back_.push_back(std::move(held));  // fell with the others
     } else {
         down_reason_ = fmt::format("topic {}: {}", report.topic, report.text);
+    }
+}
+
+void TransactionEngine::settle_bad_topic(Held held, const std::string& topic, rd_kafka_resp_err_t error) {
+    if (note_bad_topic(held, topic, error) == BadTopics::Verdict::refuse) {
+        refuse(held, bad_topics_.reason_of(topic));
+    } else {
+        missing_.push_back(std::move(held));
     }
 }
 

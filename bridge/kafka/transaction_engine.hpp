@@ -55,6 +55,8 @@ class TransactionEngine final : public ProducerEngine {
     bool send(LaneQueue& lane, Held held);
     void judge(PollResult& events);
     void judge_failure(Report& report);
+    /// The transaction has failed by it.
+    void settle_bad_topic(Held held, const std::string& topic, rd_kafka_resp_err_t error);
     void refuse(Held& held, std::string reason, Outcome outcome = Outcome::refused);
 
     const ConfPtr plain_conf_;

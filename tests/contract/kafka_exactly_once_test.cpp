@@ -237,5 +237,21 @@ TEST_P(KafkaOnceNode, a_missing_topic_holds_up_its_lane_only) {
     EXPECT_EQ(peer_->receive(missing, 1).size(), 1U);
 }
 
+TEST_P(KafkaOnceNode, a_missing_topic_that_a_message_names_is_given_up_and_the_rest_comes_once) {
+    peer_->configure_place(settings_, place_);  // makes PLACE
+    peer_->ask("topic " + place_ + ".a 1");
+    settings_.route("topic", place_ + ".{topic[1]}");
+    start();
+    ASSERT_TRUE(feeder_.wait_up()) << last_down();
+    publish_numbers(feeder_, 0, 20);
+    publish_text(feeder_, 0, "plant/missing", "x");
+    publish_numbers(feeder_, 20, 40);
+    ASSERT_TRUE(feeder_.wait_confirmed(41)) << last_down();
+    EXPECT_EQ(feeder_.read([&] { return feeder_.confirmed_.at({0, 21}).outcome; }), Outcome::refused);
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U) << last_down();
+    place_ += ".a";
+    expect_each_once(40);
+}
+
 }  // namespace
 }  // namespace sluice::bridge::test

@@ -162,6 +162,55 @@ TEST_F(KafkaNode, a_topic_that_may_not_be_written_stalls_its_lane_only_and_goes_
     expect_stall_until(closed, [&] { node_->ask("allow stranger " + closed); });
 }
 
+/// With a topic for each device, of which one is not there for us.
+class KafkaNodeBadTopic : public KafkaNode {
+  protected:
+    void SetUp() override {
+        KafkaNode::SetUp();
+        if (IsSkipped()) return;
+        through_sasl("SCRAM-SHA-256", "stranger", "stranger-secret");
+        peer_->configure_place(settings_, place_);
+        node_->ask("topic " + place_ + ".open 1");
+        settings_.route("topic", place_ + ".{topic[1]}");
+    }
+    void expect_refused_alone() {
+        start();
+        ASSERT_TRUE(feeder_.wait_up()) << last_down();
+        std::string expected, came;
+        for (std::uint64_t tag = 1; tag <= count; ++tag) {
+            feeder_.publish_text(0, tag % 2 == 0 ? "plant/open" : "plant/bad", std::to_string(tag));
+            if (tag % 2 == 0) expected += std::to_string(tag) + " ";
+        }
+        ASSERT_TRUE(feeder_.wait_confirmed(count)) << last_down();
+        for (std::uint64_t tag = 1; tag <= count; ++tag) {
+            const Confirm confirm = feeder_.read([&] { return feeder_.confirmed_.at({0, tag}); });
+            EXPECT_EQ(confirm.outcome, tag % 2 == 0 ? Outcome::delivered : Outcome::refused) << tag;
+            EXPECT_EQ(confirm.reason.find(place_ + ".bad") == std::string::npos, tag % 2 == 0)
+                << confirm.reason;
+        }
+        EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U) << last_down();
+        for (const auto& record : peer_->receive(place_ + ".open", count / 2)) came += record.payload + " ";
+        EXPECT_EQ(came, expected) << "in their order";
+    }
+    static constexpr std::uint64_t count = 40;
+};
+
+TEST_F(KafkaNodeBadTopic, missing) {
+    expect_refused_alone();
+}
+
+TEST_F(KafkaNodeBadTopic, not_to_be_written) {
+    node_->ask("topic " + place_ + ".bad 1");
+    node_->ask("deny stranger " + place_ + ".bad");
+    expect_refused_alone();
+}
+
+TEST_F(KafkaNodeBadTopic, not_to_be_known_of) {
+    node_->ask("topic " + place_ + ".bad 1");
+    node_->ask("deny stranger " + place_ + ".bad all");
+    expect_refused_alone();
+}
+
 TEST_F(KafkaNode, what_is_too_large_for_the_topic_alone_is_refused_out_of_a_full_batch) {
     peer_->configure_place(settings_, place_);
     node_->ask("config " + place_ + " max.message.bytes=1500");

@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* help_text =
     "topic NAME PARTITIONS | delete NAME | partitions NAME TOTAL | config NAME KEY=VALUE... | "
-    "deny USER NAME (nobody of that name may write to the topic) | allow USER NAME (ends deny)";
+    "deny USER NAME [all] (nobody of that name may write to the topic, or even know of it) | allow USER NAME "
+    "[all] (ends deny)";
 constexpr int timeout_ms = 20'000;
 constexpr std::size_t error_bytes = 512;
 
@@ -97,14 +98,16 @@ class Admin {
     }
 
     std::string deny(Words& words, bool denied) {
-        std::string user, name;
-        if (!(words >> user >> name)) return "expected: USER NAME";
+        std::string user, name, extent;
+        if (!(words >> user >> name)) return "expected: USER NAME [all]";
+        words >> extent;
         user = "User:" + user;
         ErrorText text{};
         const auto make = denied ? &rd_kafka_AclBinding_new : &rd_kafka_AclBindingFilter_new;
         rd_kafka_AclBinding_t* acl =
             make(RD_KAFKA_RESOURCE_TOPIC, name.c_str(), RD_KAFKA_RESOURCE_PATTERN_LITERAL, user.c_str(), "*",
-                 RD_KAFKA_ACL_OPERATION_WRITE, RD_KAFKA_ACL_PERMISSION_TYPE_DENY, text.data(), text.size());
+                 extent == "all" ? RD_KAFKA_ACL_OPERATION_ALL : RD_KAFKA_ACL_OPERATION_WRITE,
+                 RD_KAFKA_ACL_PERMISSION_TYPE_DENY, text.data(), text.size());
         if (!acl) return text.data();
         const auto change = denied ? &rd_kafka_CreateAcls : &rd_kafka_DeleteAcls;
         change(handle_, &acl, 1, nullptr, queue_);
