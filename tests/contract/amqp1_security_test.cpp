@@ -175,7 +175,7 @@ TEST_F(Amqp1Security, rabbitmq_takes_and_gives_messages) {
     int port = 0;
     if (std::sscanf(line.c_str(), "ready amqp=%d", &port) != 1)
         GTEST_SKIP() << "the RabbitMQ node did not start (is rabbitmq-server installed?): " << line;
-    AmqpPeer node(std::move(process), port, 0, folder);
+    AmqpPeer node(std::move(process), {.plain = port, .tls = 0, .frail = {}}, folder);
     AmqpClient(port).make_queue("up", "amq.topic", "plant.#");
     AmqpClient(port).make_queue("down", "amq.topic", "commands.#");
     settings_.bridge("servers", std::vector<std::string>{node.address()});

@@ -2,7 +2,6 @@
 
 #include <amqp_tcp_socket.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -114,9 +113,8 @@ bool AmqpClient::get(const std::string& queue, Received& received) {
     return true;
 }
 
-AmqpPeer::AmqpPeer(std::unique_ptr<sluice::test::ChildProcess> process, int port, int tls_port,
-                   std::string folder)
-    : process_(std::move(process)), port_(port), tls_port_(tls_port), folder_(std::move(folder)) {}
+AmqpPeer::AmqpPeer(std::unique_ptr<sluice::test::ChildProcess> process, Doors doors, std::string folder)
+    : process_(std::move(process)), doors_(std::move(doors)), folder_(std::move(folder)) {}
 
 AmqpPeer::~AmqpPeer() {
     process_.reset();
@@ -125,20 +123,20 @@ AmqpPeer::~AmqpPeer() {
 }
 
 void AmqpPeer::configure(SettingsUnderTest& settings) {
-    settings.bridge("servers", std::vector<std::string>{"127.0.0.1:" + std::to_string(port_)});
+    settings.bridge("servers", std::vector<std::string>{"127.0.0.1:" + std::to_string(doors_.plain)});
     settings.bridge("heartbeat", std::int64_t{1000});
     settings.bridge("connect_timeout", std::int64_t{5000});
     settings.bridge("confirm_timeout", std::int64_t{3000});
 }
 
 void AmqpPeer::configure_place(SettingsUnderTest& settings, const std::string& place) {
-    AmqpClient client(port_);
+    AmqpClient client(doors_.plain);
     client.make_queue(place, "amq.topic", place + ".#");
     settings.route("routing_key", place + ".{topic}");
 }
 
 std::vector<Received> AmqpPeer::receive(const std::string& place, std::size_t count) {
-    AmqpClient client(port_);
+    AmqpClient client(doors_.plain);
     auto& all = received_[place];
     const auto deadline = Steady::now() + std::chrono::seconds(20);
     while (Steady::now() < deadline) {
@@ -153,7 +151,7 @@ std::vector<Received> AmqpPeer::receive(const std::string& place, std::size_t co
 }
 
 void AmqpPeer::configure_refusal(SettingsUnderTest& settings, const std::string& place) {
-    AmqpClient client(port_);  // the keys of other topics lead nowhere
+    AmqpClient client(doors_.plain);  // the keys of other topics lead nowhere
     client.make_queue(place, "amq.topic", place + ".plant.a");
     settings.route("routing_key", place + ".{topic}");
 }
@@ -167,14 +165,16 @@ std::unique_ptr<Peer> start_amqp_peer(std::string& why) {
     if (!::mkdtemp(folder.data())) throw std::runtime_error("mkdtemp");
     auto process = std::make_unique<sluice::test::ChildProcess>(
         std::vector<std::string>{"python3", SLUICE_SOURCE_DIR "/tests/tools/rabbitmq_node.py", folder,
-                                 "--heartbeat", "60", "--tls", certificates().path()});
+                                 "--heartbeat", "60", "--tls", certificates().path(), "--namespace"});
     const std::string line = process->read_line(std::chrono::seconds(150)).value_or("no answer");
-    int port = 0, tls_port = 0;
-    if (std::sscanf(line.c_str(), "ready amqp=%d node=%*s pid=%*d amqps=%d", &port, &tls_port) != 2) {
+    auto ready = ready_line(line);
+    if (ready.empty()) {
         why = "the RabbitMQ node did not start (is rabbitmq-server installed?): " + line;
         return nullptr;
     }
-    return std::make_unique<AmqpPeer>(std::move(process), port, tls_port, folder);
+    AmqpPeer::Doors doors{std::stoi(ready["amqp"]), std::stoi(ready["amqps"]),
+                          FrailWay{ready["namespace"], ready["outside"]}};
+    return std::make_unique<AmqpPeer>(std::move(process), std::move(doors), folder);
 }
 
 }  // namespace sluice::bridge::test

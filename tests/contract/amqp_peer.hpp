@@ -39,10 +39,16 @@ class AmqpClient {
 
 class AmqpPeer final : public Peer {
   public:
-    AmqpPeer(std::unique_ptr<sluice::test::ChildProcess> process, int port, int tls_port, std::string folder);
+    /// What the node said when it was ready.
+    struct Doors {
+        int plain = 0;
+        int tls = 0;  ///< takes certificates(), and logins by EXTERNAL
+        FrailWay frail;
+    };
+    AmqpPeer(std::unique_ptr<sluice::test::ChildProcess> process, Doors doors, std::string folder);
     ~AmqpPeer() override;
 
-    std::string address() const override { return "127.0.0.1:" + std::to_string(port_); }
+    std::string address() const override { return "127.0.0.1:" + std::to_string(doors_.plain); }
     void configure(SettingsUnderTest& settings) override;
     void configure_place(SettingsUnderTest& settings, const std::string& place) override;
     void configure_refusal(SettingsUnderTest& settings, const std::string& place) override;
@@ -53,14 +59,15 @@ class AmqpPeer final : public Peer {
     void up() override { ask("start"); }
     void freeze() override { ask("freeze"); }
     void thaw() override { ask("thaw"); }
+    FrailWay frail_way() const override { return doors_.frail; }
     std::string ask(const std::string& command) override;
-    int port() const { return port_; }
-    int tls_port() const { return tls_port_; }  ///< takes certificates(), and logins by EXTERNAL
+    int port() const { return doors_.plain; }
+    int tls_port() const { return doors_.tls; }
 
   private:
     std::unique_ptr<sluice::test::ChildProcess> process_;
-    int port_, tls_port_;
-    std::string folder_;
+    const Doors doors_;
+    const std::string folder_;
     std::map<std::string, std::vector<Received>> received_;  ///< by place: what is taken off is gone there
 };
 

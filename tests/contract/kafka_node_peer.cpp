@@ -14,18 +14,6 @@ namespace {
 constexpr const char* not_tried = "the real Kafka was not tried: ";
 
 /// "ready NAME=VALUE ..." as a map; empty when it is another line.
-std::map<std::string, std::string> ready_line(const std::string& line) {
-    std::map<std::string, std::string> values;
-    std::istringstream words(line);
-    std::string word;
-    if (!(words >> word) || word != "ready") return values;
-    while (words >> word) {
-        const auto equals = word.find('=');
-        if (equals != std::string::npos) values[word.substr(0, equals)] = word.substr(equals + 1);
-    }
-    return values;
-}
-
 }  // namespace
 
 KafkaNodePeer::KafkaNodePeer(std::unique_ptr<sluice::test::ChildProcess> process, Doors doors,
@@ -86,8 +74,7 @@ std::unique_ptr<Peer> start_kafka_node_peer(std::string& why) {
     doors.sasl_ssl = std::stoi(ready["sasl_ssl"]);
     doors.ssl = std::stoi(ready["ssl"]);
     doors.certificates = folder + "/certs";
-    doors.network_namespace = ready["namespace"];
-    doors.outside = ready["outside"];
+    doors.frail = {ready["namespace"], ready["outside"]};
     return std::make_unique<KafkaNodePeer>(std::move(process), doors, folder);
 }
 

@@ -11,8 +11,7 @@ class KafkaNodePeer final : public Peer {
     struct Doors {
         int plaintext = 0, sasl_ssl = 0, ssl = 0;
         std::string certificates;  ///< the folder: ca.crt, device-0001.crt, device-0001.key, wrong-ca.crt
-        std::string network_namespace;  ///< from where `outside` can be reached; empty: there is none
-        std::string outside;
+        FrailWay frail;
     };
     KafkaNodePeer(std::unique_ptr<sluice::test::ChildProcess> process, Doors doors, std::string folder);
     ~KafkaNodePeer() override;
@@ -27,6 +26,7 @@ class KafkaNodePeer final : public Peer {
     void up() override { ask("start"); }
     void freeze() override { ask("freeze"); }
     void thaw() override { ask("thaw"); }
+    FrailWay frail_way() const override { return doors_.frail; }
     /// Throws when the answer is not "ok".
     std::string ask(const std::string& command) override;
 

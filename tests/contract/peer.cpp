@@ -72,4 +72,16 @@ std::string type_of(const std::string& peer_name) {
     return peer_name.substr(0, peer_name.find('_'));
 }
 
+std::map<std::string, std::string> ready_line(const std::string& line) {
+    std::map<std::string, std::string> values;
+    std::istringstream words(line);
+    std::string word;
+    if (!(words >> word) || word != "ready") return values;
+    while (words >> word) {
+        const auto equals = word.find('=');
+        if (equals != std::string::npos) values[word.substr(0, equals)] = word.substr(equals + 1);
+    }
+    return values;
+}
+
 }  // namespace sluice::bridge::test

@@ -34,6 +34,12 @@ struct SettingsUnderTest {
 /// One route, nothing set.
 SettingsUnderTest make_settings(const ConnectorModule& module);
 
+/// A way to a peer whose packets can be made to vanish: by the commands "cut" and "mend".
+struct FrailWay {
+    std::string network_namespace;  ///< from where `address` can be reached; empty: this machine has none
+    std::string address;
+};
+
 class Peer {
   public:
     virtual ~Peer() = default;
@@ -59,6 +65,7 @@ class Peer {
     virtual std::string why_not_frozen() const { return {}; }
     virtual void freeze() = 0;
     virtual void thaw() = 0;
+    virtual FrailWay frail_way() const { return {}; }
     /// A command in the peer's own words; its answer.
     virtual std::string ask(const std::string& command) = 0;
 };
@@ -67,6 +74,9 @@ class Peer {
 Peer* peer_of(const std::string& name, std::string& why);
 /// The bridge's `type` that goes to the peer of that name: some types have more than one.
 std::string type_of(const std::string& peer_name);
+
+/// The values of a line "ready NAME=VALUE ...", as the scripts of nodes print it; none: it is another line.
+std::map<std::string, std::string> ready_line(const std::string& line);
 
 /// Each kind's own file.
 std::unique_ptr<Peer> start_kafka_peer(std::string& why);

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """A private RabbitMQ node for tests and the demo: any user, no service manager, free ports on loopback.
 
-    rabbitmq_node.py FOLDER [--heartbeat SECONDS] [--tls CERTIFICATES] [--plugins NAME,NAME...]
+    rabbitmq_node.py FOLDER [--heartbeat SECONDS] [--tls CERTIFICATES] [--plugins NAME,NAME...] [--namespace]
 
 Prints "ready amqp=PORT node=NAME pid=PID" when the node takes connections. Then each command on standard
 input is answered by one line, "ok ..." or "error ...":
 
     kill9   kills the node at once          freeze, thaw   SIGSTOP and SIGCONT to the node
     stop    ends it in good order           ctl ARGS...    rabbitmqctl ARGS...; quoted as a shell does
-    start   starts it again, same data      quit
+    start   starts it again, same data      cut, mend      packets from and to the namespace vanish, or not
+    quit
 
 With --tls, a folder that certs/make-dev-certs made, there is a second port, told as "amqps=PORT" at the end of the first
-line. There a client may show a certificate of that CA, and log in by EXTERNAL as its common name.
+line. There a client may show a certificate of that CA, and log in by EXTERNAL as its common name. With --namespace the line
+ends with "namespace=NAME outside=HOST:PORT" where this machine can have one: a door for who is in that network namespace.
 
 It ends, with the node and its port mapper, on SIGTERM or when standard input closes. Everything it writes
 is in FOLDER.
@@ -26,6 +28,8 @@ import socket
 import subprocess
 import sys
 import time
+
+from veth_namespace import VethNamespace
 
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 30
@@ -67,8 +71,9 @@ def is_running(pid):
 
 
 class Node:
-    def __init__(self, folder, heartbeat_s, certificates=None, plugins=""):
+    def __init__(self, folder, namespace, heartbeat_s, certificates=None, plugins=""):
         self.folder = os.path.abspath(folder)
+        self.namespace = namespace
         self.sbin = installation()
         self.port, self.epmd_port, dist, ctl_dist, self.tls_port = free_ports(5)
         self.certificates = os.path.abspath(certificates) if certificates else None
@@ -84,6 +89,11 @@ class Node:
             [epmd_program(), "-port", str(self.epmd_port), "-address", "127.0.0.1"],
             env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    @property
+    def outside(self):
+        """The door for who is in the namespace; None: there is none."""
+        return f"{self.namespace.near_address}:{self.port}" if self.namespace.problem is None else None
+
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
@@ -94,6 +104,9 @@ class Node:
                     "vm_memory_high_watermark.relative = 0.4\n"
                     "disk_free_limit.absolute = 50000000\n"
                     "log.file.level = warning\n")
+            if self.outside:
+                f.write(f"listeners.tcp.2 = {self.outside}\n"
+                        "loopback_users = none\n")
             if self.certificates:
                 f.write(f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\n"
                         f"ssl_options.cacertfile = {self.certificates}/ca.crt\n"
@@ -220,6 +233,8 @@ def run_command(node, line):
         "freeze": lambda: node.signal(signal.SIGSTOP),
         "thaw": lambda: node.signal(signal.SIGCONT),
         "ctl": lambda: node.ctl(words[1:]),
+        "cut": node.namespace.cut,
+        "mend": node.namespace.mend,
     }
     if words[0] not in commands:
         return "error unknown command; expected " + ", ".join(commands) + ", quit"
@@ -232,24 +247,31 @@ def main():
     parser.add_argument("--heartbeat", type=int, default=60)
     parser.add_argument("--tls", metavar="CERTIFICATES")
     parser.add_argument("--plugins", default="")
+    parser.add_argument("--namespace", action="store_true")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    node = Node(args.folder, args.heartbeat, args.tls, args.plugins)
-    try:
-        started = node.start()
-        if not started.startswith("ok"):
-            print(started, flush=True)
-            return 1
-        tls = f" amqps={node.tls_port}" if args.tls else ""
-        print(f"ready amqp={node.port} node={node.name} pid={node.pid}{tls}", flush=True)
-        for line in sys.stdin:
-            line = line.strip()
-            if line == "quit":
-                break
-            if line:
-                print(run_command(node, line), flush=True)
-    finally:
-        node.close()
+    with VethNamespace(f"slr{os.getpid()}", args.namespace) as namespace:
+        node = Node(args.folder, namespace, args.heartbeat, args.tls, args.plugins)
+        try:
+            return serve(node)
+        finally:
+            node.close()
+
+
+def serve(node):
+    started = node.start()
+    if not started.startswith("ok"):
+        print(started, flush=True)
+        return 1
+    tls = f" amqps={node.tls_port}" if node.certificates else ""
+    outside = f" namespace={node.namespace.name} outside={node.outside}" if node.outside else ""
+    print(f"ready amqp={node.port} node={node.name} pid={node.pid}{tls}{outside}", flush=True)
+    for line in sys.stdin:
+        line = line.strip()
+        if line == "quit":
+            break
+        if line:
+            print(run_command(node, line), flush=True)
     return 0
 
 

@@ -1,0 +1,64 @@
+/// What can go wrong between broker and upstream, under load.
+#include "tests/system/outage_fixture.hpp"
+
+namespace sluice::test {
+namespace {
+
+class Outage : public OutageFixture, public ::testing::WithParamInterface<const char*> {
+  protected:
+    void SetUp() override { use(GetParam()); }
+};
+INSTANTIATE_TEST_SUITE_P(Upstreams, Outage, ::testing::Values("kafka_real", "amqp"),
+                         [](const auto& parameter) { return parameter.param; });
+
+TEST_P(Outage, broker_is_killed_while_it_drains) {
+    spool_ = "drain_rate = 1000\ninflight_max = 50";
+    start_broker();
+    publish_for(Milliseconds(300));
+    peer_->freeze();
+    publish_for(Milliseconds(2500));
+    const auto backlog = bridge_status(broker_).value("spool_messages", std::uint64_t{0});
+    ASSERT_GT(backlog, 1000U);
+    peer_->thaw();
+    for (const auto left : {backlog * 2 / 3, backlog / 3}) {
+        ASSERT_TRUE(wait_spool_below(left)) << bridge_status(broker_).dump();
+        kill_broker();
+        start_broker();
+        EXPECT_GT(bridge_status(broker_).value("spool_messages", 0), 0) << "it was killed too late";
+    }
+    finish();
+    expect_everything_arrived();
+}
+
+TEST_P(Outage, upstream_is_killed_and_comes_back_under_load) {
+    start_broker();
+    publish_for(Milliseconds(500));
+    under_load([&] {
+        peer_->down();
+        expect_state(Expected::away);
+        peer_->up();
+        expect_state(Expected::up);
+    });
+    finish();
+    expect_everything_arrived();
+}
+
+TEST_P(Outage, upstream_is_stopped_for_longer_than_the_confirm_timeout) {
+    interrupt([&] { peer_->freeze(); }, [&] { peer_->thaw(); });
+    expect_everything_arrived();
+}
+
+TEST_P(Outage, packets_vanish_between_broker_and_upstream) {
+    const auto way = peer_->frail_way();
+    if (way.network_namespace.empty())
+        GTEST_SKIP() << "this machine gives us no network namespace with a veth (are we root?)";
+    server_ = way.address;
+    {
+        const InNamespace inside(way.network_namespace);
+        interrupt([&] { peer_->ask("cut"); }, [&] { peer_->ask("mend"); });
+    }
+    expect_everything_arrived();
+}
+
+}  // namespace
+}  // namespace sluice::test
