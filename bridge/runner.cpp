@@ -12,6 +12,8 @@ namespace sluice::bridge {
 namespace {
 
 constexpr auto stop_grace = std::chrono::seconds(2);
+/// What a shard does with one note it does in one go, and its clients wait meanwhile.
+constexpr std::size_t confirms_per_note = 64;
 
 /// Unique in the process, also across reloads.
 std::atomic<shard::LinkNumber> next_number{1};
@@ -371,20 +373,23 @@ void BridgeRunner::on_source(const std::string& problem) {
 
 void BridgeRunner::on_confirm(std::span<const Confirm> confirms) {
     std::map<shard::LinkNumber, shard::UpstreamConfirmed> by_lane;
+    const auto post = [this](shard::LinkNumber number, shard::UpstreamConfirmed& note) {
+        inlets_.at(lanes_by_number_.at(number)->shard)
+            .post_note(number, std::exchange(note, shard::UpstreamConfirmed{}));
+    };
     for (const Confirm& confirm : confirms) {
         const bool delivered = confirm.outcome == Outcome::delivered;
         const auto lane = lanes_by_number_.find(confirm.lane);
         if (lane == lanes_by_number_.end()) continue;
         const RouteSettings& route = settings_.routes[lane->second->route];
         const bool let_go = confirm.outcome == Outcome::unmappable && route.on_missing == OnMissing::drop;
-        by_lane[confirm.lane].confirms.push_back({confirm.tag, delivered, confirm.reason, let_go});
         if (!delivered && !let_go) set_reason("refused: " + confirm.reason);
+        shard::UpstreamConfirmed& note = by_lane[confirm.lane];
+        note.confirms.push_back({confirm.tag, delivered, confirm.reason, let_go});
+        if (note.confirms.size() == confirms_per_note) post(confirm.lane, note);
     }
-    for (auto& [number, note] : by_lane) {
-        const auto found = lanes_by_number_.find(number);
-        if (found != lanes_by_number_.end())
-            inlets_.at(found->second->shard).post_note(number, std::move(note));
-    }
+    for (auto& [number, note] : by_lane)
+        if (!note.confirms.empty()) post(number, note);
 }
 
 }  // namespace sluice::bridge

@@ -110,6 +110,12 @@ using Envelope =
                  mail::Answer, mail::Publish, mail::Brought, mail::LinkSessions, mail::GroupNews,
                  mail::Committed, mail::QueueLoaded, mail::OldestFound, mail::Reload, mail::Ping,
                  mail::LookAtMemory, mail::Close, mail::Stop>;
+/// A letter with work for many messages: a turn that has done it makes way for others.
+inline bool carries_many(const Envelope& letter) {
+    if (const auto* note = std::get_if<mail::Note>(&letter))
+        return std::holds_alternative<UpstreamConfirmed>(note->note);
+    return std::holds_alternative<mail::QueueLoaded>(letter) || std::holds_alternative<mail::Brought>(letter);
+}
 /// Tens of thousands of them may wait for one shard.
 static_assert(sizeof(Envelope) <= 64);
 

@@ -91,17 +91,19 @@ bool Shard::run_ready() {
     return handlers > 0;
 }
 
-bool Shard::open_letters(std::size_t most) {
+bool Shard::open_letters(bool all) {
     struct Opening {
         bool& flag;
         explicit Opening(bool& its) : flag(its) { flag = true; }
         ~Opening() { flag = false; }
     };
     const Opening opening(opening_letters_);
-    const std::size_t end = letters_opened_ + std::min(letters_.size() - letters_opened_, most);
-    while (letters_opened_ < end)
-        std::visit([this](auto& letter) { open_mail(letter); }, letters_[letters_opened_++]);
-    if (end != letters_.size()) return false;
+    for (std::size_t opened = 0; letters_opened_ < letters_.size(); ++opened) {
+        if (!all && opened >= letters_per_turn) return false;
+        Envelope& letter = letters_[letters_opened_++];
+        if (carries_many(letter)) opened += letters_per_turn;
+        std::visit([this](auto& one) { open_mail(one); }, letter);
+    }
     letters_.clear();
     letters_opened_ = 0;
     // What a burst needed is not kept for the next one.
@@ -112,7 +114,7 @@ bool Shard::open_letters(std::size_t most) {
 void Shard::take_mail() {
     const bool fresh = letters_.empty();
     if (fresh) mailbox().take(letters_);
-    const bool done = open_letters(letters_per_turn);
+    const bool done = open_letters(false);
     // Mail that came since the box was emptied has woken us, or will.
     if (done && (fresh || mailbox().depth() == 0)) return;
     // After a stall there may be very many; sockets and the store have their turn in between.
@@ -122,9 +124,9 @@ void Shard::take_mail() {
 
 void Shard::catch_up_with_mail() {
     if (is_only_shard() || opening_letters_) return;
-    open_letters(SIZE_MAX);  // what a turn has left over
+    open_letters(true);  // what a turn has left over
     mailbox().take(letters_);
-    open_letters(SIZE_MAX);
+    open_letters(true);
 }
 
 void Shard::post_outgoing() {

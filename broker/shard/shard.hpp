@@ -153,8 +153,8 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     bool looks_for_more();
     void gather_more();
     void take_mail();
-    /// Up to so many of the letters that were taken out of the box; true when none is left.
-    bool open_letters(std::size_t most);
+    /// Those that were taken out of the box: all, or what a turn takes. True when none is left.
+    bool open_letters(bool all);
     void post_outgoing();
     void open_mail(mail::Admit& letter);
     void open_mail(mail::AddLink& letter);
