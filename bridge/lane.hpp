@@ -41,10 +41,10 @@ struct LaneSpec {
     shard::LinkNumber number = 0;
     std::uint32_t route = 0;
     std::uint16_t inflight_max = 1000;
-    std::shared_ptr<DrainPace> pace;  ///< of the whole bridge
-    std::string route_name;           ///< for dead letters
-    shard::LinkNumber dead = 0;       ///< the queue of dead letters on this shard; 0: there is none
-    std::string label;                ///< "bridge 'plant', route 'telemetry'", for the log
+    std::shared_ptr<DrainPace> pace = std::make_shared<DrainPace>(0);  ///< of the whole bridge
+    std::string route_name;                                            ///< for dead letters
+    shard::LinkNumber dead = 0;  ///< the queue of dead letters on this shard; 0: there is none
+    std::string label;           ///< "bridge 'plant', route 'telemetry'", for the log
 };
 
 class Lane final : public shard::Link {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -176,6 +177,8 @@ class ThreadedConnector final : public Connector {
         state_->worker.set_events(&events);
         // The thread shares the state: one that stop() had to leave behind still finds it.
         thread_ = std::thread([state = state_] {
+            // The kernel keeps 15 characters.
+            ::pthread_setname_np(::pthread_self(), state->name.substr(0, 15).c_str());
             state->engine->run(state->worker);
             const std::lock_guard lock(state->mutex);
             state->finished = true;

@@ -1,9 +1,11 @@
 #include "store/queued_store.hpp"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <algorithm>
 
+#include "base/core_time.hpp"
 #include "base/log.hpp"
 
 namespace sluice::store {
@@ -57,7 +59,11 @@ void QueuedStore::start(StoreEvents& events) {
     CHECK(!thread_.joinable());
     stopping_ = false;
     events_ = &events;
-    thread_ = std::thread([this] { run(); });
+    thread_ = std::thread([this] {
+        ::pthread_setname_np(::pthread_self(), "store");
+        core_time::run_promptly();
+        run();
+    });
 }
 
 void QueuedStore::stop() {

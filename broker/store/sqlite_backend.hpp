@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/core_time.hpp"
 #include "store/backend.hpp"
 #include "store/data_dir.hpp"
 #include "store/row_codec.hpp"
@@ -106,13 +107,17 @@ class SqliteBackend final : public Backend {
     void give_up_reserve();
     std::string near_limit(std::uint64_t pages_used, std::uint64_t disk_free, bool was_near) const;
 
-    Statement& at(Prepared which) { return prepared_[which]; }
+    Statement& at(Prepared which) {
+        pieces_.step();
+        return prepared_[which];
+    }
 
     const StoreSettings settings_;
     const std::string path_;
     DirLock lock_;
     SqliteDb db_;
     std::array<Statement, prepared_count> prepared_;
+    core_time::Pieces pieces_;  ///< a queue that is read, or a large group
     TargetsWriter targets_;
 
     // Ids are handed out from what the file says was the highest; it is written ahead in steps.
