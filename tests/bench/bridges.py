@@ -151,6 +151,7 @@ class Live:
 
     def __enter__(self):
         self.generator.wait_phase("begin")
+        self.generator.take_core_at_once()
         self.generator.go()
         return self
 
