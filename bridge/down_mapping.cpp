@@ -62,15 +62,18 @@ std::string topic_problem(std::string_view topic) {
 
 }  // namespace
 
-Result<DownTemplate::Part, std::string> DownTemplate::part_of(TemplatePiece piece) {
-    Part part{.field = Field::literal, .level = 0, .text = piece.text, .fallback = std::move(piece.fallback)};
-    if (!piece.is_placeholder) return part;
-    const std::string_view name = piece.text;
+Result<DownTemplate::Part, std::string> DownTemplate::part_of(Placeholder placeholder) {
+    Part part{.field = Field::literal,
+              .level = 0,
+              .text = std::string(placeholder.name),
+              .fallback = std::move(placeholder.fallback)};
+    const std::string_view name = placeholder.name;
     const auto level_part = [&](std::string_view before, Field field) -> Result<Part, std::string> {
         const auto level = parse_level(name.substr(before.size()));
         if (!level)
-            return Err{fmt::format("column {}: bad level; expected a number from 0 and ']', as in {{{}1]}}",
-                                   piece.column + before.size(), before)};
+            return TemplateReader::fail(
+                placeholder.at + before.size(),
+                fmt::format("bad level; expected a number from 0 and ']', as in {{{}1]}}", before));
         part.field = field;
         part.level = *level;
         return part;
@@ -87,24 +90,29 @@ Result<DownTemplate::Part, std::string> DownTemplate::part_of(TemplatePiece piec
         part.field = Field::header;
         part.text = name.substr(7);
     } else {
-        return Err{
-            fmt::format("column {}: unknown placeholder '{}'; expected topic, topic[N], source, "
-                        "source[N], key or header.NAME",
-                        piece.column, name)};
+        return TemplateReader::fail(placeholder.at,
+                                    fmt::format("unknown placeholder '{}'; expected topic, topic[N], source, "
+                                                "source[N], key or header.NAME",
+                                                name));
     }
     return part;
 }
 
 Result<DownTemplate, std::string> DownTemplate::parse(std::string_view text) {
-    auto pieces = split_template(text);
-    if (!pieces) return Err{pieces.error()};
+    TemplateReader reader(text);
     DownTemplate result;
-    for (TemplatePiece& piece : *pieces) {
-        auto part = part_of(std::move(piece));
+    while (true) {
+        auto literal = reader.literal();
+        if (!literal) return Err{literal.error()};
+        if (!literal->empty())
+            result.parts_.push_back({.field = Field::literal, .level = 0, .text = *literal, .fallback = {}});
+        if (reader.at_end()) return result;
+        auto placeholder = reader.plain();
+        if (!placeholder) return Err{placeholder.error()};
+        auto part = part_of(std::move(placeholder).value());
         if (!part) return Err{part.error()};
         result.parts_.push_back(std::move(part).value());
     }
-    return result;
 }
 
 Result<std::string, std::string> DownTemplate::render(const Incoming& incoming) const {

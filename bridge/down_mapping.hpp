@@ -33,7 +33,7 @@ class DownTemplate {
         std::string text;  ///< the literal, or the header's name; for messages, the placeholder
         std::optional<std::string> fallback;
     };
-    static Result<Part, std::string> part_of(TemplatePiece piece);
+    static Result<Part, std::string> part_of(Placeholder placeholder);
 
     std::vector<Part> parts_;
 };

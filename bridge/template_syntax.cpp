@@ -1,58 +1,59 @@
 #include "bridge/template_syntax.hpp"
 
-#include <charconv>
-
 #include <fmt/format.h>
+
+#include <charconv>
 
 namespace sluice::bridge {
 namespace {
 
 constexpr std::size_t level_max = 65535;
-
-Err<std::string> fail(std::size_t at, std::string_view what) {
-    return Err{fmt::format("column {}: {}", at + 1, what)};
-}
-
-void add_literal(std::vector<TemplatePiece>& pieces, std::string_view text) {
-    if (pieces.empty() || pieces.back().is_placeholder) pieces.emplace_back();
-    pieces.back().text += text;
-}
+constexpr std::string_view not_closed = "'{' is not closed; expected '}', or write '{{' for a brace";
 
 }  // namespace
 
-Result<std::vector<TemplatePiece>, std::string> split_template(std::string_view text) {
-    std::vector<TemplatePiece> pieces;
-    for (std::size_t at = 0; at < text.size();) {
-        const char c = text[at];
-        if (c != '{' && c != '}') {
-            const auto end = std::min(text.find_first_of("{}", at), text.size());
-            add_literal(pieces, text.substr(at, end - at));
-            at = end;
-            continue;
-        }
-        if (text.substr(at + 1, 1) == text.substr(at, 1)) {
-            add_literal(pieces, text.substr(at, 1));
-            at += 2;
-            continue;
-        }
-        if (c == '}') return fail(at, "'}' without a '{'; write '}}' for a brace");
-        const std::size_t begin = at + 1;
-        const auto end = text.find('}', begin);
-        if (end == std::string_view::npos)
-            return fail(at, "'{' is not closed; expected '}', or write '{{' for a brace");
-        std::string_view name = text.substr(begin, end - begin);
-        if (const auto brace = name.find('{'); brace != std::string_view::npos)
-            return fail(begin + brace, "'{' inside of a placeholder; expected '}' before it");
-        TemplatePiece piece{.is_placeholder = true, .text = {}, .fallback = {}, .column = begin + 1};
-        if (const auto bar = name.find('|'); bar != std::string_view::npos) {
-            piece.fallback = name.substr(bar + 1);
-            name = name.substr(0, bar);
-        }
-        piece.text = name;
-        pieces.push_back(std::move(piece));
-        at = end + 1;
+Err<std::string> TemplateReader::fail(std::size_t at, std::string_view what) {
+    return Err{fmt::format("column {}: {}", at + 1, what)};
+}
+
+Result<std::string, std::string> TemplateReader::literal() {
+    std::string out;
+    while (!at_end()) {
+        const auto end = std::min(text_.find_first_of("{}", at_), text_.size());
+        out += text_.substr(at_, end - at_);
+        at_ = end;
+        if (at_end()) break;
+        const bool is_doubled = text_.substr(at_ + 1, 1) == text_.substr(at_, 1);
+        if (!is_doubled && text_[at_] == '{') break;
+        if (!is_doubled) return fail(at_, "'}' without a '{'; write '}}' for a brace");
+        out += text_[at_];
+        at_ += 2;
     }
-    return pieces;
+    return out;
+}
+
+Result<Placeholder, std::string> TemplateReader::plain() {
+    Placeholder found{.name = {}, .fallback = {}, .at = name_at()};
+    const auto end = std::min(text_.find_first_of("{}|", found.at), text_.size());
+    found.name = text_.substr(found.at, end - found.at);
+    auto fallback = rest(end);
+    if (!fallback) return Err{fallback.error()};
+    found.fallback = std::move(fallback).value();
+    return found;
+}
+
+Result<std::optional<std::string>, std::string> TemplateReader::rest(std::size_t at) {
+    std::optional<std::string> fallback;
+    if (at < text_.size() && text_[at] == '|') {
+        const auto end = std::min(text_.find_first_of("{}", at), text_.size());
+        fallback = text_.substr(at + 1, end - at - 1);
+        at = end;
+    }
+    if (at >= text_.size()) return fail(at_, not_closed);
+    if (text_[at] == '{') return fail(at, "'{' inside of a placeholder; expected '}' before it");
+    if (text_[at] != '}') return fail(at, "expected '.', '[', '|' or '}'");
+    at_ = at + 1;
+    return fallback;
 }
 
 std::optional<std::size_t> parse_level(std::string_view text) {
