@@ -1,4 +1,4 @@
-#include "bridge/mqtt/tls_session.hpp"
+#include "bridge/tls_session.hpp"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace sluice::bridge::mqtt {
+namespace sluice::bridge {
 namespace {
 
 bool is_address(const std::string& host) {
@@ -106,10 +106,8 @@ TlsSession::Step TlsSession::judge(int result) {
     const unsigned long error = ERR_get_error();
     ERR_clear_error();
     if (what == SSL_ERROR_ZERO_RETURN || ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING ||
-        (what == SSL_ERROR_SYSCALL && system_error == 0)) {
-        problem_ = "the server closed the connection";
+        (what == SSL_ERROR_SYSCALL && system_error == 0))
         return Step::closed;
-    }
     problem_ = what == SSL_ERROR_SYSCALL ? std::strerror(system_error) : complaint(error);
     return Step::failed;
 }
@@ -142,4 +140,4 @@ std::string TlsSession::complaint(unsigned long error) const {
     return reason_of(error);
 }
 
-}  // namespace sluice::bridge::mqtt
+}  // namespace sluice::bridge

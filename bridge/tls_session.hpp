@@ -1,6 +1,6 @@
 #pragma once
-/// TlsSession: the client's end of TLS over a socket that never blocks. By OpenSSL, as in the other
-/// connectors: the module links it, the broker does not.
+/// TlsSession: the client's end of TLS over a socket that never blocks. By OpenSSL, which client libraries of
+/// other connectors bring anyway: modules link it, the broker does not.
 #include <openssl/ssl.h>
 
 #include <memory>
@@ -10,7 +10,7 @@
 #include "base/result.hpp"
 #include "bridge/tls_settings.hpp"
 
-namespace sluice::bridge::mqtt {
+namespace sluice::bridge {
 
 class TlsSession {
   public:
@@ -26,7 +26,7 @@ class TlsSession {
     Step write(Bytes from, std::size_t& put);
     /// Bytes that poll() does not know of.
     bool has_buffered() const { return SSL_pending(ssl_.get()) > 0; }
-    /// After `failed` or `closed`: why.
+    /// After `failed`: why, as one line.
     const std::string& problem() const { return problem_; }
 
   private:
@@ -47,4 +47,4 @@ class TlsSession {
     std::unique_ptr<SSL, Freer> ssl_;
 };
 
-}  // namespace sluice::bridge::mqtt
+}  // namespace sluice::bridge

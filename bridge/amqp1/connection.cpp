@@ -49,9 +49,9 @@ Result<std::unique_ptr<Connection>, std::string> Connection::open(const Amqp1Set
                                                                   Worker& worker) {
     const auto deadline = Steady::now() + settings.connect_timeout;
     std::unique_ptr<Connection> connection(new Connection(settings, server));
-    auto stream = Stream::open(server, settings.tls, worker, deadline);
-    if (!stream) return Err{stream.error()};
-    connection->stream_ = std::move(stream).value();
+    auto socket = ClientSocket::open(server, settings.tls, worker, deadline);
+    if (!socket) return Err{socket.error()};
+    connection->socket_ = std::move(socket).value();
     auto done = connection->start(container);
     if (done) done = connection->await_opened(worker, deadline);
     if (!done) return Err{done.error()};
@@ -123,24 +123,34 @@ bool Connection::exchange(LinkEvents& events) {
 bool Connection::receive() {
     const pn_rwbytes_t room = pn_connection_driver_read_buffer(&driver_);
     if (room.size == 0) return false;
-    const ssize_t got = stream_->read(room.start, room.size);
-    if (got > 0) {
-        pn_connection_driver_read_done(&driver_, static_cast<std::size_t>(got));
-        return true;
+    std::size_t got = 0;
+    switch (socket_->read({reinterpret_cast<std::uint8_t*>(room.start), room.size}, got)) {
+        case ClientSocket::Moved::some:
+            pn_connection_driver_read_done(&driver_, got);
+            return true;
+        case ClientSocket::Moved::none:
+            return false;
+        case ClientSocket::Moved::closed:
+        case ClientSocket::Moved::lost:
+            pn_connection_driver_read_close(&driver_);
+            return true;
     }
-    if (got < 0) pn_connection_driver_read_close(&driver_);
-    return got < 0;
+    return false;
 }
 
 bool Connection::flush() {
     bool any = false;
     for (;;) {
         const pn_bytes_t bytes = pn_connection_driver_write_buffer(&driver_);
-        if (bytes.size == 0 && !stream_->has_unsent()) return any;
-        const ssize_t sent = stream_->write(from_pn(bytes));
-        if (sent < 0) pn_connection_driver_write_close(&driver_);
-        if (sent <= 0) return any;
-        pn_connection_driver_write_done(&driver_, static_cast<std::size_t>(sent));
+        if (bytes.size == 0) return any;
+        std::size_t sent = 0;
+        const auto moved = socket_->write(as_bytes(from_pn(bytes)), sent);
+        if (moved == ClientSocket::Moved::none) return any;
+        if (moved != ClientSocket::Moved::some) {
+            pn_connection_driver_write_close(&driver_);
+            return any;
+        }
+        pn_connection_driver_write_done(&driver_, sent);
         any = true;
     }
 }
@@ -210,7 +220,7 @@ std::string Connection::transport_problem() {
     if (condition_name(condition) == "amqp:unauthorized-access")
         return fmt::format("{} does not let {} in: {}", to_text(server_),
                            settings_.user.empty() ? "us" : fmt::format("user '{}'", settings_.user), text);
-    if (!stream_->why().empty()) return fmt::format("{}: {}", to_text(server_), stream_->why());
+    if (!socket_->problem().empty()) return fmt::format("{}: {}", to_text(server_), socket_->problem());
     if (pn_connection_driver_read_closed(&driver_) && text.find("aborted") != std::string::npos)
         return fmt::format("{} closed the connection{}", to_text(server_),
                            opened_ ? "" : " before it let us in");
@@ -220,9 +230,8 @@ std::string Connection::transport_problem() {
 void Connection::wait(Worker& worker, milliseconds longest) {
     if (tick_at_ms_ != 0) longest = std::min(longest, milliseconds(tick_at_ms_ - clock_ms() + 1));
     if (has_more_) longest = milliseconds(0);
-    const bool unsent = stream_->has_unsent() || pn_connection_driver_write_buffer(&driver_).size > 0;
-    const short wanted = unsent ? POLLIN | POLLOUT : POLLIN;
-    std::array<pollfd, 2> waiting{{{stream_->fd(), wanted, 0}, {worker.wake_fd(), POLLIN, 0}}};
+    const short wanted = socket_->wanted(pn_connection_driver_write_buffer(&driver_).size > 0);
+    std::array<pollfd, 2> waiting{{{socket_->fd(), wanted, 0}, {worker.wake_fd(), POLLIN, 0}}};
     ::poll(waiting.data(), waiting.size(), static_cast<int>(std::max<std::int64_t>(longest.count(), 0)));
     if (waiting[1].revents != 0) worker.clear_wake();
 }

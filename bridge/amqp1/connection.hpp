@@ -9,7 +9,7 @@
 
 #include "base/result.hpp"
 #include "bridge/amqp1/settings.hpp"
-#include "bridge/amqp1/stream.hpp"
+#include "bridge/client_socket.hpp"
 #include "bridge/server_address.hpp"
 #include "bridge/worker.hpp"
 
@@ -69,7 +69,7 @@ class Connection {
 
     const Amqp1Settings& settings_;
     const ServerAddress& server_;
-    std::unique_ptr<Stream> stream_;
+    std::unique_ptr<ClientSocket> socket_;
     pn_connection_driver_t driver_{};
     pn_session_t* session_ = nullptr;
     bool opened_ = false;          ///< the server's open frame has come

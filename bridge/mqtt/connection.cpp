@@ -38,11 +38,11 @@ Result<std::unique_ptr<Connection>, std::string> Connection::open(const MqttSett
                                                                   const ServerAddress& server,
                                                                   const Hello& hello, Worker& worker) {
     const auto deadline = Steady::now() + settings.connect_timeout;
-    auto stream = Stream::open(server, settings.tls.enabled() ? &settings.tls : nullptr, worker, deadline);
-    if (!stream) return Err{stream.error()};
+    auto socket = ClientSocket::open(server, settings.tls, worker, deadline);
+    if (!socket) return Err{socket.error()};
     const auto version = settings.protocol == Protocol::v5 ? wire::Version::v5 : wire::Version::v3_1_1;
     std::unique_ptr<Connection> connection(new Connection(version, settings.packet_bytes_max));
-    connection->stream_ = std::move(stream).value();
+    connection->stream_ = std::make_unique<Stream>(std::move(socket).value());
     connection->limits_.keep_alive = settings.keep_alive;
     connection->send_connect(settings, hello);
     if (auto taken = connection->await_connack(worker, deadline, settings); !taken)

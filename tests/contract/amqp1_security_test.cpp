@@ -90,12 +90,12 @@ TEST_F(Amqp1Security, a_frozen_server_is_noticed_through_tls) {
 TEST_F(Amqp1Security, the_wrong_ca_is_named) {
     use_tls_server();
     settings_.bridge("ca_file", file("wrong-ca.crt"));
-    expect_down("the server's certificate is not trusted");
+    expect_down("the server's certificate is not signed by a CA in " + file("wrong-ca.crt"));
 }
 
 TEST_F(Amqp1Security, the_wrong_host_is_named) {
     use_tls_server({}, "127.0.0.2");
-    expect_down("the server's certificate does not name '127.0.0.2'");
+    expect_down("the server's certificate is not for '127.0.0.2'");
 }
 
 TEST_F(Amqp1Security, the_check_of_the_host_can_be_turned_off_the_one_of_the_ca_stays) {
@@ -106,7 +106,7 @@ TEST_F(Amqp1Security, the_check_of_the_host_can_be_turned_off_the_one_of_the_ca_
     settings_.bridge("ca_file", file("wrong-ca.crt"));
     start();
     EXPECT_TRUE(feeder_.wait_down());
-    EXPECT_NE(last_down().find("not trusted"), std::string::npos) << last_down();
+    EXPECT_NE(last_down().find("not signed by a CA"), std::string::npos) << last_down();
 }
 
 TEST_F(Amqp1Security, tls_to_a_plain_port_and_plain_to_a_tls_port_fail_with_a_reason) {
