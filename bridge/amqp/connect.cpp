@@ -153,10 +153,14 @@ std::string Connection::open_channel(amqp_channel_t number) {
     return result.problem.empty() ? "" : fmt::format("the server opens no channel: {}", result.problem);
 }
 
-std::string Connection::check_exchange(const std::string& exchange) {
+std::string Connection::close_channel(amqp_channel_t number) {
+    return reply_text(amqp_channel_close(state_, number, AMQP_REPLY_SUCCESS));
+}
+
+Connection::CallResult Connection::check_exchange(const std::string& exchange) {
     amqp_exchange_declare(state_, channel, to_amqp(exchange), amqp_cstring_bytes("topic"), /*passive=*/1, 0,
                           0, 0, amqp_empty_table);
-    return reply_text(amqp_get_rpc_reply(state_));
+    return call_result(channel);
 }
 
 std::string Connection::start_confirms() {

@@ -50,10 +50,17 @@ class Connection {
 
     /// Empty when it is open.
     std::string open_channel(amqp_channel_t channel);
+    /// Empty when it is closed, and may be opened anew.
+    std::string close_channel(amqp_channel_t channel);
+
+    struct CallResult {
+        std::string problem;     ///< empty when it went well; otherwise the channel is closed
+        std::uint16_t code = 0;  ///< the server's reply code, if it is the server that does not like the call
+    };
 
     // For publishing, on channel 1:
-    /// Empty when the exchange is there.
-    std::string check_exchange(const std::string& exchange);
+    /// Whether the exchange is there for us.
+    CallResult check_exchange(const std::string& exchange);
     /// The channel counts delivery tags from 1 from here. Empty when done.
     std::string start_confirms();
 
@@ -67,10 +74,6 @@ class Connection {
     // For consuming, on any channel:
     /// For rabbitmq-c's calls that are answered; call_result() is to follow each.
     amqp_connection_state_t state() { return state_; }
-    struct CallResult {
-        std::string problem;     ///< empty when it went well; otherwise the channel is closed
-        std::uint16_t code = 0;  ///< the server's reply code, if it is the server that does not like the call
-    };
     CallResult call_result(amqp_channel_t channel);
     /// basic.ack of one delivery, or of all up to it. A failure shows as problem().
     void acknowledge(amqp_channel_t channel, std::uint64_t tag, bool multiple);

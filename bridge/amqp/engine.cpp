@@ -19,6 +19,8 @@ using std::chrono::milliseconds;
 constexpr std::chrono::minutes bad_exchange_for{1};
 /// Their names are made of messages: whoever sends them must not fill the memory.
 constexpr std::size_t bad_exchanges_max = 1000;
+/// For an exchange that a route waits for.
+constexpr std::chrono::seconds look_every{5};
 constexpr std::size_t short_text_bytes_max = 255;  // AMQP's short string: exchange and routing key
 
 WallTime wall_now() {
@@ -62,7 +64,7 @@ bool AmqpEngine::connect(Worker& worker) {
     down_reason_.clear();
     blocked_reason_.clear();
     nack_reason_.clear();
-    blocked_ = wants_room_ = false;
+    blocked_ = wants_room_ = looks_ = false;
     const ServerAddress& server = servers_[next_server_++ % servers_.size()];
     auto opened = Connection::open(settings_, server, worker, watchdog_);
     if (!opened) {
@@ -75,18 +77,51 @@ bool AmqpEngine::connect(Worker& worker) {
 }
 
 /// A missing exchange closes the channel and makes void what other routes have on it. So those that can be
-/// known beforehand are asked for before anything is sent, and waited for. What a message names closes the
-/// channel once, and is refused then.
+/// known beforehand are asked for before anything is sent, and their routes wait. What a message names closes
+/// the channel once, and is refused then.
 std::string AmqpEngine::prepare_channel() {
+    const auto waited = std::exchange(waiting_routes_, {});
     if (auto problem = connection_->open_channel(1); !problem.empty()) return problem;
-    for (const Route& route : routes_) {
-        if (!route.exchange.is_literal()) continue;
-        const auto name = route.exchange.render(*core::Message::freeze({}));
-        if (!name || name->empty()) continue;
-        if (auto problem = connection_->check_exchange(*name); !problem.empty()) return problem;
-        bad_exchanges_.erase(*name);
-    }
+    for (std::uint32_t route = 0; route < routes_.size(); ++route)
+        if (auto problem = find_exchange(route); !problem.empty()) return problem;
+    for (const auto& [route, why] : waiting_routes_)
+        if (!waited.contains(route))
+            log::warn(fmt::format("amqp: a route waits for its exchange bridge={} error=\"{}\"", bridge_name_,
+                                  why));
+    next_look_ = Steady::now() + look_every;
     return connection_->start_confirms();
+}
+
+std::string AmqpEngine::find_exchange(std::uint32_t route) {
+    if (!routes_[route].exchange.is_literal()) return {};
+    const auto name = routes_[route].exchange.render(*core::Message::freeze({}));
+    if (!name || name->empty()) return {};
+    Connection::CallResult found = connection_->check_exchange(*name);
+    if (found.problem.empty()) {
+        // It is there, which does not mean that we may write to it.
+        const auto bad = bad_exchanges_.find(*name);
+        if (bad == bad_exchanges_.end()) return {};
+        if (bad->second.is_forbidden && Steady::now() < bad->second.until) {
+            waiting_routes_.emplace(route, bad->second.reason);
+        } else {
+            bad_exchanges_.erase(bad);
+        }
+        return {};
+    }
+    if (found.code != AMQP_NOT_FOUND && found.code != AMQP_ACCESS_REFUSED) return found.problem;
+    waiting_routes_.emplace(route, std::move(found.problem));
+    return connection_->open_channel(1);
+}
+
+/// The question may close the channel: nothing may be under way on it.
+void AmqpEngine::look_for_exchanges() {
+    if (waiting_routes_.empty() || Steady::now() < next_look_) return;
+    looks_ = unsettled_ > 0;
+    if (looks_) return;
+    sent_.clear();
+    first_tag_ = 1;
+    down_reason_ = connection_->close_channel(1);
+    if (down_reason_.empty()) down_reason_ = prepare_channel();
 }
 
 void AmqpEngine::serve(Worker& worker) {
@@ -96,7 +131,8 @@ void AmqpEngine::serve(Worker& worker) {
         wait(worker, wait_time());
         read();
         lanes_.push(worker.take());
-        pump();
+        if (down_reason_.empty()) look_for_exchanges();
+        if (!looks_) pump();
         worker.confirm(confirms_);
         worker.retried(lanes_.take_retried());
         show_stall(worker);
@@ -125,7 +161,8 @@ void AmqpEngine::wait(Worker& worker, milliseconds longest) {
 milliseconds AmqpEngine::wait_time() {
     const auto longest = std::clamp(settings_.heartbeat / 4, milliseconds(100), milliseconds(2500));
     const auto now = Steady::now();
-    const auto at = lanes_.wake_at(now);
+    auto at = lanes_.wake_at(now);
+    if (!waiting_routes_.empty() && !looks_) at = std::min(at, std::max(now, next_look_));
     if (at == Steady::time_point::max()) return longest;
     return std::min(longest, std::chrono::ceil<milliseconds>(at - now));
 }
@@ -134,7 +171,8 @@ void AmqpEngine::pump() {
     wants_room_ = false;
     for (auto& [id, lane] : lanes_) {
         const auto now = Steady::now();
-        while (down_reason_.empty() && !blocked_ && lane.ready(now)) {
+        while (down_reason_.empty() && !blocked_ && lane.ready(now) &&
+               !waiting_routes_.contains(lane.front().out.route)) {
             if (!connection_->ready_to_send()) {
                 wants_room_ = true;
                 return;
@@ -170,8 +208,9 @@ Result<void, std::string> AmqpEngine::render(const Held& held, const MessageView
 }
 
 std::string AmqpEngine::route_problem(const Held& held) const {
+    const bool is_named_by_message = !routes_.at(held.out.route).exchange.is_literal();
     if (const auto bad = bad_exchanges_.find(exchange_);
-        bad != bad_exchanges_.end() && Steady::now() < bad->second.until)
+        is_named_by_message && bad != bad_exchanges_.end() && Steady::now() < bad->second.until)
         return bad->second.reason;
     if (exchange_.size() > short_text_bytes_max)
         return fmt::format("the exchange's name has {} bytes, at most {} are possible", exchange_.size(),
@@ -272,14 +311,16 @@ void AmqpEngine::learn_size_limit(const std::string& close_text) {
 /// "404 NOT_FOUND - no exchange 'x' in vhost '/'", and 403 for one that we may not write to.
 void AmqpEngine::learn_bad_exchange(const std::string& close_text) {
     constexpr std::string_view mark = "exchange '", end_mark = "' in vhost '";
-    const auto code = std::min(close_text.find("404 NOT_FOUND"), close_text.find("403 ACCESS_REFUSED"));
+    const auto forbidden = close_text.find("403 ACCESS_REFUSED");
+    const auto code = std::min(close_text.find("404 NOT_FOUND"), forbidden);
     const auto begin = close_text.find(mark), end = close_text.rfind(end_mark);
     if (code == std::string::npos || begin == std::string::npos || end == std::string::npos) return;
     if (end < begin + mark.size()) return;
     if (bad_exchanges_.size() >= bad_exchanges_max) bad_exchanges_.erase(bad_exchanges_.begin());
     const std::string name = close_text.substr(begin + mark.size(), end - begin - mark.size());
-    bad_exchanges_.insert_or_assign(name,
-                                    BadExchange{close_text.substr(code), Steady::now() + bad_exchange_for});
+    bad_exchanges_.insert_or_assign(name, BadExchange{.reason = close_text.substr(code),
+                                                      .is_forbidden = forbidden != std::string::npos,
+                                                      .until = Steady::now() + bad_exchange_for});
     backoff_.reset();  // the server is well, and others wait for it
 }
 
@@ -288,6 +329,8 @@ void AmqpEngine::show_stall(Worker& worker) {
         worker.stalled(fmt::format("the server blocks publishing: {}", blocked_reason_));
     } else if (!nack_reason_.empty()) {
         worker.stalled(nack_reason_);
+    } else if (!waiting_routes_.empty()) {
+        worker.stalled(waiting_routes_.begin()->second);
     } else if (unsettled_ > 0 && Steady::now() - last_progress_ > settings_.confirm_timeout) {
         worker.stalled(fmt::format("the server has confirmed nothing for {} s",
                                    settings_.confirm_timeout.count() / 1000));

@@ -46,6 +46,9 @@ class AmqpEngine final : public Engine {
 
     bool connect(Worker& worker);
     std::string prepare_channel();
+    /// Empty unless the connection is of no use any more.
+    std::string find_exchange(std::uint32_t route);
+    void look_for_exchanges();
     void serve(Worker& worker);
     void drain(Worker& worker);
     void wait(Worker& worker, std::chrono::milliseconds longest);
@@ -81,12 +84,17 @@ class AmqpEngine final : public Engine {
     /// Exchanges that the server does not have or not for us, learnt likewise. Tried again after a while.
     struct BadExchange {
         std::string reason;
+        bool is_forbidden = false;
         Steady::time_point until;
     };
     std::map<std::string, BadExchange, std::less<>> bad_exchanges_;
 
     // One connection's worth; reset by connect().
     std::unique_ptr<Connection> connection_;
+    /// Routes whose exchange is written out and missing, or not for us, and the server's words. They wait.
+    std::map<std::uint32_t, std::string> waiting_routes_;
+    Steady::time_point next_look_{};  ///< for those exchanges
+    bool looks_ = false;              ///< nothing is sent until what was sent is settled: then we look
     LaneSet lanes_;
     std::deque<Sent> sent_;        ///< by delivery tag, without gaps
     std::uint64_t first_tag_ = 1;  ///< of sent_.front()

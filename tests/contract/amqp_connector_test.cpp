@@ -1,39 +1,11 @@
 /// What only the amqp connector does.
-#include "tests/contract/amqp_peer.hpp"
-#include "tests/contract/connector_fixture.hpp"
+#include "tests/contract/amqp_fixture.hpp"
 #include "tests/support/properties.hpp"
 
 namespace sluice::bridge::test {
 namespace {
 
 using std::chrono::milliseconds;
-
-class AmqpConnector : public ConnectorFixture {
-  protected:
-    void SetUp() override {
-        if (!use("amqp")) GTEST_SKIP() << why_;
-        node_ = static_cast<AmqpPeer*>(peer_);
-    }
-    Confirm confirm_of(std::uint64_t tag, std::uint32_t lane = 0) {
-        return feeder_.read([&] { return feeder_.confirmed_.at({lane, tag}); });
-    }
-    bool wait_stall(const std::string& part) {
-        return feeder_.wait([&] {
-            return !feeder_.stalls_.empty() && feeder_.stalls_.back().find(part) != std::string::npos;
-        });
-    }
-    bool wait_no_stall() {
-        return feeder_.wait([&] { return !feeder_.stalls_.empty() && feeder_.stalls_.back().empty(); });
-    }
-    std::size_t downs() {
-        return feeder_.read([&] { return feeder_.downs_.size(); });
-    }
-    void publish_numbers(int from, int to) {
-        for (int i = from; i < to; ++i) feeder_.publish_text(0, "plant/a", std::to_string(i));
-    }
-
-    AmqpPeer* node_ = nullptr;
-};
 
 TEST_F(AmqpConnector, properties_and_headers_say_what_mqtt_said) {
     start_at_place();
@@ -264,42 +236,6 @@ TEST_F(AmqpConnector, stop_breaks_a_publish_that_hangs) {
     const auto took = std::chrono::steady_clock::now() - begin;
     peer_->thaw();
     EXPECT_LT(took, milliseconds(2300));
-}
-
-TEST_F(AmqpConnector, a_missing_exchange_is_told_in_the_servers_words_and_waited_for) {
-    peer_->configure_place(settings_, place_);
-    settings_.route("exchange", place_ + "-exchange");
-    start();
-    publish_numbers(0, 5);
-    ASSERT_TRUE(feeder_.wait_down(1));
-    EXPECT_NE(last_down().find("NOT_FOUND - no exchange '" + place_ + "-exchange'"), std::string::npos)
-        << last_down();
-    EXPECT_EQ(feeder_.read([&] { return feeder_.ups_; }), 0U) << "it was up with a missing exchange";
-    AmqpClient client(node_->port());
-    client.make_exchange(place_ + "-exchange");
-    client.make_queue(place_, place_ + "-exchange", "#");
-    ASSERT_TRUE(feeder_.wait_confirmed(5)) << last_down();
-    EXPECT_EQ(peer_->receive(place_, 5).size(), 5U);
-}
-
-TEST_F(AmqpConnector, what_names_a_missing_exchange_is_refused_and_the_rest_goes_on) {
-    peer_->configure_place(settings_, place_);
-    settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
-    settings_.route("exchange", place_ + "-{topic[1]}", 1);
-    start();
-    ASSERT_TRUE(feeder_.wait_up());
-    core::Message::Fields fields;
-    fields.topic = "x/y";
-    for (int i = 0; i < 5; ++i) feeder_.publish(1, 1, core::Message::freeze(fields));
-    publish_numbers(0, 50);
-    ASSERT_TRUE(feeder_.wait_confirmed(55)) << last_down();
-    for (std::uint64_t tag = 1; tag <= 5; ++tag) {
-        EXPECT_EQ(confirm_of(tag, 1).outcome, Outcome::refused);
-        EXPECT_EQ(confirm_of(tag, 1).reason.find("404 NOT_FOUND - no exchange '" + place_ + "-y'"), 0U)
-            << confirm_of(tag, 1).reason;
-    }
-    for (std::uint64_t tag = 6; tag <= 55; ++tag) EXPECT_EQ(confirm_of(tag).outcome, Outcome::delivered);
-    EXPECT_EQ(downs(), 1U) << "the channel was closed once";
 }
 
 TEST_F(AmqpConnector, a_message_over_the_servers_limit_is_refused_and_the_rest_goes_on) {

@@ -100,6 +100,12 @@ void AmqpClient::make_exchange(const std::string& name) {
                           0, amqp_empty_table);
 }
 
+void AmqpClient::delete_exchange(const std::string& name) {
+    amqp_exchange_delete(state_, 1, amqp_cstring_bytes(name.c_str()), 0);
+    if (amqp_get_rpc_reply(state_).reply_type != AMQP_RESPONSE_NORMAL)
+        throw std::runtime_error("cannot delete the exchange " + name);
+}
+
 bool AmqpClient::get(const std::string& queue, Received& received) {
     amqp_maybe_release_buffers(state_);
     const auto reply = amqp_basic_get(state_, 1, amqp_cstring_bytes(queue.c_str()), 1);

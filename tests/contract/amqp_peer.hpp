@@ -24,6 +24,7 @@ class AmqpClient {
                     const amqp_table_t& arguments = amqp_empty_table);
     void delete_queue(const std::string& name);
     void make_exchange(const std::string& name);
+    void delete_exchange(const std::string& name);
     /// To the default exchange unless told; returns when the node has it.
     void publish(const std::string& key, const std::string& payload,
                  const amqp_basic_properties_t& properties = {}, const std::string& exchange = "");
