@@ -92,18 +92,17 @@ bool Shard::run_ready() {
 }
 
 bool Shard::open_letters(bool all) {
-    struct Opening {
-        bool& flag;
-        explicit Opening(bool& its) : flag(its) { flag = true; }
-        ~Opening() { flag = false; }
-    };
-    const Opening opening(opening_letters_);
-    for (std::size_t opened = 0; letters_opened_ < letters_.size(); ++opened) {
-        if (!all && opened >= letters_per_turn) return false;
+    opening_letters_ = true;
+    std::size_t opened = 0;
+    while (letters_opened_ < letters_.size() && (all || opened < letters_per_turn)) {
         Envelope& letter = letters_[letters_opened_++];
-        if (carries_many(letter)) opened += letters_per_turn;
+        const bool is_heavy = carries_many(letter);
+        opened += is_heavy ? letters_per_turn : 1;
+        turn_full_ |= is_heavy && !all;
         std::visit([this](auto& one) { open_mail(one); }, letter);
     }
+    opening_letters_ = false;
+    if (letters_opened_ < letters_.size()) return false;
     letters_.clear();
     letters_opened_ = 0;
     // What a burst needed is not kept for the next one.
@@ -112,6 +111,7 @@ bool Shard::open_letters(bool all) {
 }
 
 void Shard::take_mail() {
+    if (mail_posted_) return;
     const bool fresh = letters_.empty();
     if (fresh) mailbox().take(letters_);
     const bool done = open_letters(false);
@@ -119,7 +119,11 @@ void Shard::take_mail() {
     if (done && (fresh || mailbox().depth() == 0)) return;
     // After a stall there may be very many; sockets and the store have their turn in between.
     turn_full_ = true;
-    boost::asio::post(context_, [this] { take_mail(); });
+    mail_posted_ = true;
+    boost::asio::post(context_, [this] {
+        mail_posted_ = false;
+        take_mail();
+    });
 }
 
 void Shard::catch_up_with_mail() {

@@ -324,9 +324,9 @@ class Shard final : public Post, public LinkHost, private TicketOwner {
     Doorbell doorbell_;
     Interest interest_;
     std::vector<Envelope> letters_;
-    std::size_t letters_opened_ = 0;  ///< of letters_
-    bool opening_letters_ = false;
-    std::vector<Peer> peers_;  ///< by shard; our own included
+    std::size_t letters_opened_ = 0;                      ///< of letters_
+    bool opening_letters_ = false, mail_posted_ = false;  ///< mail_posted_: take_mail() will be called
+    std::vector<Peer> peers_;                             ///< by shard; our own included
     OwnerThread owner_;
     Counters counters_;
 
