@@ -42,12 +42,17 @@ class LanePace {
     /// It has caught up, or has nobody to send to.
     void end() {
         holds_ = false;
-        if (joined_) whole_->leave();
-        joined_ = false;
+        leave();
     }
-    /// How many of those that wait may leave now; they count as gone.
+    /// How many of those that wait may leave now; they count as gone. To be called now and then also when
+    /// none waits: one that has nothing to send for a second, since its upstream takes nothing, leaves its
+    /// part to the others.
     std::size_t allow(std::size_t waiting, MonoTime now) {
-        if (!holds_ || waiting == 0) return waiting;
+        if (!holds_) return waiting;
+        if (waiting == 0) {
+            if (joined_ && now - refilled_ > patience) leave();
+            return 0;
+        }
         if (!joined_) {
             joined_ = true;
             whole_->join();
@@ -66,7 +71,12 @@ class LanePace {
     }
 
   private:
+    void leave() {
+        if (joined_) whole_->leave();
+        joined_ = false;
+    }
     static constexpr double burst_s = 0.2;
+    static constexpr std::chrono::seconds patience{1};
 
     const std::shared_ptr<DrainPace> whole_;
     bool holds_ = false;

@@ -28,7 +28,7 @@ shard::Link::Delivered Lane::deliver(const core::Send& send) {
 }
 
 void Lane::flush(Now now) {
-    if (batch_.empty() || paused_) return;
+    if (paused_) return;
     const std::size_t take = pace_.allow(batch_.size(), now.mono);
     if (take == 0) return;
     std::vector<Outgoing> offer(std::make_move_iterator(batch_.begin()),

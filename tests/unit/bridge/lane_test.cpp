@@ -62,10 +62,12 @@ class FakeShard final : public shard::LinkHost, public Upstream {
         now_.mono += passed;
         now_.wall += passed;
         shard::UpstreamConfirmed note;
-        for (const std::uint64_t tag : std::exchange(tags_, {})) note.confirms.push_back({tag, true, {}});
+        if (!silent_)
+            for (const std::uint64_t tag : std::exchange(tags_, {})) note.confirms.push_back({tag, true, {}});
         if (!note.confirms.empty()) lane_.on_note(std::move(note));
         end_turn();
     }
+    void confirms_nothing() { silent_ = true; }
     void arrives(std::size_t messages) { backlog_ += messages; }
     void end_turn() {
         while (quota_ > in_flight_ && in_flight_ < backlog_) {
@@ -96,6 +98,7 @@ class FakeShard final : public shard::LinkHost, public Upstream {
     std::vector<std::uint64_t> tags_;  // offered and not yet confirmed
     std::size_t in_flight_ = 0;        // as the session has it
     std::size_t backlog_ = 0;
+    bool silent_ = false;
     std::uint16_t quota_ = 0;
     wire::PacketId next_id_ = 1;
     std::uint64_t offered_ = 0;
@@ -211,6 +214,16 @@ TEST(LanePacing, who_has_caught_up_or_is_paused_or_is_gone_leaves_the_rate_to_th
     shards[2]->pause(false);
     EXPECT_NEAR(static_cast<double>(offered_by_all(shards, 10)), 10'000.0, 1000.0);
     EXPECT_GT(shards[2]->offered(), 4000U);
+}
+
+TEST(LanePacing, a_lane_whose_upstream_takes_nothing_leaves_its_part_to_the_others) {
+    const auto pace = std::make_shared<DrainPace>(1000);
+    std::vector<std::unique_ptr<FakeShard>> shards;
+    for (int i = 0; i < 2; ++i) shards.push_back(std::make_unique<FakeShard>(pace, 100));
+    for (const auto& shard : shards) shard->up(endless);
+    shards[1]->confirms_nothing();
+    offered_by_all(shards, 3);
+    EXPECT_NEAR(static_cast<double>(offered_by_all(shards, 10)), 10'000.0, 1000.0);
 }
 
 TEST(LaneSilence, begins_when_there_is_something_to_confirm) {
