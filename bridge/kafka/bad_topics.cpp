@@ -7,7 +7,9 @@ namespace {
 
 /// Time for a cluster that makes topics by itself.
 constexpr std::chrono::seconds named_by_message_wait{10};
+/// Where one had to be given up lately topics are not made by themselves: others get no time.
 constexpr std::chrono::minutes refused_for{1};
+constexpr std::chrono::seconds question_every{1};
 /// Their names are made of messages: whoever sends them must not fill the memory.
 constexpr std::size_t topics_max = 1000;
 
@@ -18,19 +20,29 @@ BadTopics::Verdict BadTopics::note(std::string_view name, Named named, Fault fau
     Topic& topic = remember(name, now);
     topic.asked = false;
     topic.reason = std::move(reason);
-    if (named == Named::by_config) return Verdict::wait;
-    const bool given_up_before = topic.refused_until != Steady::time_point::min();
-    const bool may_come = fault == Fault::missing && now - topic.since < named_by_message_wait;
-    if (!given_up_before && may_come) return Verdict::wait;
+    const bool gave_up_lately =
+        last_given_up_ != Steady::time_point::min() && now - last_given_up_ < refused_for;
+    const bool may_come = fault == Fault::missing && !topic.is_given_up() && !gave_up_lately &&
+                          now - topic.since < named_by_message_wait;
+    if (named == Named::by_config || may_come) {
+        topic.is_waited_for = true;
+        return Verdict::wait;
+    }
     topic.refused_until = now + refused_for;
+    last_given_up_ = now;
+    topic.is_waited_for = false;
     return Verdict::refuse;
 }
 
-BadTopics::Advice BadTopics::before_send(std::string_view name, Steady::time_point now) {
+BadTopics::Advice BadTopics::before_send(std::string_view name, Named named, Steady::time_point now) {
     const auto found = topics_.find(name);
     if (found == topics_.end()) return Advice::send;
     Topic& topic = found->second;
-    if (now < topic.refused_until) return Advice::refuse;
+    if (named == Named::by_message && topic.is_given_up()) {
+        if (now < topic.refused_until || now < next_question_) return Advice::refuse;
+        next_question_ = now + question_every;
+        return Advice::ask;
+    }
     if (topic.asked) return Advice::send;
     topic.asked = true;
     return Advice::ask;
@@ -47,14 +59,23 @@ std::string BadTopics::reason_of(std::string_view name) const {
 
 std::string_view BadTopics::waited_for() const {
     for (const auto& [name, topic] : topics_)
-        if (topic.refused_until == Steady::time_point::min()) return name;
+        if (topic.is_waited_for) return name;
     return {};
 }
 
 BadTopics::Topic& BadTopics::remember(std::string_view name, Steady::time_point now) {
     if (const auto found = topics_.find(name); found != topics_.end()) return found->second;
-    if (topics_.size() >= topics_max) topics_.erase(topics_.begin());
+    if (topics_.size() >= topics_max) forget_one();
     return topics_.emplace(name, Topic{.since = now, .reason = {}}).first->second;
+}
+
+/// Of those that nobody waits for, the one that is asked for next.
+void BadTopics::forget_one() {
+    auto least = topics_.begin();
+    const auto rank = [](const Topic& topic) { return std::pair(topic.is_waited_for, topic.refused_until); };
+    for (auto it = topics_.begin(); it != topics_.end(); ++it)
+        if (rank(it->second) < rank(least->second)) least = it;
+    topics_.erase(least);
 }
 
 }  // namespace sluice::bridge::kafka

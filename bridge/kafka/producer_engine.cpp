@@ -112,15 +112,18 @@ Result<Record, Refusal> ProducerEngine::compose(Held& held) {
     return Record{std::move(held), topic_text_, key_text_, std::move(headers)};
 }
 
+BadTopics::Named ProducerEngine::named(const Held& held) const {
+    return routes_.at(held.out.route).topic.is_literal() ? BadTopics::Named::by_config
+                                                         : BadTopics::Named::by_message;
+}
+
 BadTopics::Verdict ProducerEngine::note_bad_topic(const Held& held, const std::string& topic,
                                                   rd_kafka_resp_err_t error) {
     static log::RateLimit limit(10'000);
     const auto now = Steady::now();
-    const auto named = routes_.at(held.out.route).topic.is_literal() ? BadTopics::Named::by_config
-                                                                     : BadTopics::Named::by_message;
     const auto fault = error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? BadTopics::Fault::forbidden
                                                                              : BadTopics::Fault::missing;
-    const auto verdict = bad_topics_.note(topic, named, fault,
+    const auto verdict = bad_topics_.note(topic, named(held), fault,
                                           fmt::format("topic {}: {}", topic, rd_kafka_err2str(error)), now);
     std::uint64_t suppressed = 0;
     const auto now_ms = std::chrono::duration_cast<milliseconds>(now.time_since_epoch()).count();
@@ -135,7 +138,7 @@ BadTopics::Verdict ProducerEngine::note_bad_topic(const Held& held, const std::s
 }
 
 std::optional<BadTopics::Verdict> ProducerEngine::check_topic(const Held& held) {
-    switch (bad_topics_.before_send(topic_text_, Steady::now())) {
+    switch (bad_topics_.before_send(topic_text_, named(held), Steady::now())) {
         case BadTopics::Advice::send:
             return std::nullopt;
         case BadTopics::Advice::refuse:

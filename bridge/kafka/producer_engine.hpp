@@ -59,6 +59,7 @@ class ProducerEngine : public Engine {
     std::string open_producer(Worker& worker);
     /// The record takes the message over when there is one. Its topic and key stay valid until the next call.
     Result<Record, Refusal> compose(Held& held);
+    BadTopics::Named named(const Held& held) const;
     /// The cluster has said that of the topic of a message.
     BadTopics::Verdict note_bad_topic(const Held& held, const std::string& topic, rd_kafka_resp_err_t error);
     /// Before a message goes to topic_text_. None: it may go.

@@ -19,6 +19,8 @@ constexpr milliseconds step_pause{20};     ///< before the next attempt
 constexpr milliseconds abort_timeout{50};
 constexpr std::size_t records_max = 20'000;    ///< of one transaction
 constexpr std::size_t bytes_max = 32UL << 20;  ///< the same; the last one may go beyond
+/// A position remembers so many refusals for the case that we end before their dead letters are on disk.
+constexpr std::size_t refusals_max = Position::refused_max / 2;
 
 }  // namespace
 
@@ -124,8 +126,8 @@ bool TransactionEngine::anything_ready() {
 }
 
 void TransactionEngine::run_transaction(Worker& worker) {
-    failed_ = false;
-    taken_ = taken_bytes_ = 0;
+    failed_ = fell_by_topic_ = false;
+    taken_ = taken_bytes_ = refused_ = 0;
     Transactions transactions(producer_->handle());
     if (!complete(worker, [&](milliseconds) { return transactions.begin(); })) return;
     collect(worker);
@@ -143,8 +145,7 @@ void TransactionEngine::run_transaction(Worker& worker) {
 void TransactionEngine::collect(Worker& worker) {
     const auto end = Steady::now() + settings_.transaction_time;
     while (down_reason_.empty() && !failed_) {
-        const bool open =
-            !worker.stopping() && Steady::now() < end && taken_ < records_max && taken_bytes_ < bytes_max;
+        const bool open = !worker.stopping() && Steady::now() < end && has_room();
         if (open) pump();
         worker.retried(lanes_.take_retried());
         if (failed_) return;
@@ -192,8 +193,10 @@ void TransactionEngine::settle() {
 void TransactionEngine::abort(Worker& worker) {
     failed_ = true;
     Transactions transactions(producer_->handle());
+    const bool forbidden = transactions.trouble() == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     if (!complete(worker, [&](milliseconds) { return transactions.abort(abort_timeout); })) return;
     poll_producer(worker);
+    if (forbidden && !fell_by_topic_) find_forbidden();
     std::size_t again = back_.size() + missing_.size() + answered_.size();
     worker.retried(again);
     for (auto* group : {&answered_, &back_}) {
@@ -210,6 +213,37 @@ void TransactionEngine::abort(Worker& worker) {
     }
     missing_.clear();
     worker.confirm(confirms_);
+}
+
+/// One that we know of, or the one that fell alone; otherwise what fell travels one by one.
+void TransactionEngine::find_forbidden() {
+    constexpr auto forbidden = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    if (back_.empty()) return;
+    const auto topic_of = [&](const Held& held) {
+        const Route& route = routes_.at(held.out.route);
+        std::string topic;
+        static_cast<void>(route.topic.render(MessageView(*held.out.message), topic, route.append));
+        return topic;
+    };
+    const bool fell_alone = back_.size() == 1 || back_.front().suspect;
+    for (Held& held : std::exchange(back_, {})) {
+        const std::string topic = topic_of(held);
+        const bool is_alone = fell_alone && back_.empty() && !fell_by_topic_;
+        if (is_alone || bad_topics_.knows(topic)) {
+            settle_bad_topic(std::move(held), topic, forbidden);
+        } else {
+            back_.push_back(std::move(held));
+        }
+    }
+    if (fell_by_topic_) return;
+    for (Held& held : back_) {
+        held.suspect = true;
+        ++suspects_;
+    }
+}
+
+bool TransactionEngine::has_room() const {
+    return taken_ < records_max && taken_bytes_ < bytes_max && refused_ < refusals_max;
 }
 
 template <class Call>
@@ -249,7 +283,7 @@ void TransactionEngine::poll_producer(Worker& worker) {
 void TransactionEngine::pump() {
     const auto now = Steady::now();
     for (auto& [id, queue] : lanes_) {
-        while (queue.ready(now) && !failed_ && taken_ < records_max && taken_bytes_ < bytes_max) {
+        while (queue.ready(now) && !failed_ && has_room()) {
             // What was in a batch that failed as a whole travels alone: so it is seen which one it was.
             if (suspects_ > 0 && producer_->in_flight() > 0) return;
             if (!send(queue, queue.take())) return;
@@ -339,9 +373,12 @@ void TransactionEngine::judge_failure(Report& report) {
 }
 
 void TransactionEngine::settle_bad_topic(Held held, const std::string& topic, rd_kafka_resp_err_t error) {
+    fell_by_topic_ = true;
     if (note_bad_topic(held, topic, error) == BadTopics::Verdict::refuse) {
         refuse(held, bad_topics_.reason_of(topic));
     } else {
+        // Its lane waits, and nobody is to travel alone meanwhile.
+        if (std::exchange(held.suspect, false)) --suspects_;
         missing_.push_back(std::move(held));
     }
 }
@@ -349,6 +386,7 @@ void TransactionEngine::settle_bad_topic(Held held, const std::string& topic, rd
 /// Whatever becomes of the transaction: it was never a part of one that is committed.
 void TransactionEngine::refuse(Held& held, std::string reason, Outcome outcome) {
     if (held.suspect) --suspects_;
+    ++refused_;
     lane_states_.at(held.out.lane).position.note_refused(held.out);
     lanes_.of(held).finished(held);
     confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});

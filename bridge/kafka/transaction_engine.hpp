@@ -44,6 +44,9 @@ class TransactionEngine final : public ProducerEngine {
     bool send_positions(Worker& worker);
     void settle();
     void abort(Worker& worker);
+    /// The transaction fell since a topic in it may not be written; the cluster does not say which.
+    void find_forbidden();
+    bool has_room() const;
     /// Calls until it is done. False: down_reason_ says why not.
     template <class Call>
     bool complete(Worker& worker, Call call);
@@ -68,7 +71,8 @@ class TransactionEngine final : public ProducerEngine {
     std::vector<Held> back_;      ///< they fell with the transaction
     std::vector<Held> missing_;   ///< their topics are not there: their lanes wait
     bool failed_ = false;         ///< it must be aborted
-    std::size_t taken_ = 0, taken_bytes_ = 0;
+    bool fell_by_topic_ = false;  ///< we know which
+    std::size_t taken_ = 0, taken_bytes_ = 0, refused_ = 0;
 };
 
 }  // namespace sluice::bridge::kafka

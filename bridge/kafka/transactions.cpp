@@ -22,8 +22,9 @@ Step to_step(const char* call, rd_kafka_error_t* error) {
     // Also what a transaction looks like that took longer than its timeout.
     if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__FENCED)
         text += "; another producer has our transactional.id, or the cluster has ended the transaction";
+    const auto code = rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
-    return {again ? Step::End::again : Step::End::lost, std::move(text)};
+    return {again ? Step::End::again : Step::End::lost, std::move(text), code};
 }
 
 }  // namespace
@@ -55,6 +56,12 @@ Step Transactions::init(std::chrono::milliseconds timeout) {
 
 Step Transactions::begin() {
     return to_step("begin_transaction", rd_kafka_begin_transaction(producer_));
+}
+
+/// There is no call to ask with; one that does not fit is refused with what is wrong with the transaction.
+rd_kafka_resp_err_t Transactions::trouble() {
+    const auto error = begin().error;
+    return error == RD_KAFKA_RESP_ERR__STATE ? RD_KAFKA_RESP_ERR_NO_ERROR : error;
 }
 
 Step Transactions::send_position(const std::string& topic, const std::string& group, const Position& position,

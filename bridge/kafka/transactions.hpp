@@ -23,6 +23,7 @@ struct Step {
     };
     End end = End::done;
     std::string text;  ///< one line for the operator; empty when done
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
 };
 
 /// Each call blocks for up to its timeout. Reports of records come meanwhile: between two attempts at
@@ -39,6 +40,8 @@ class Transactions {
                        std::chrono::milliseconds timeout);
     Step commit(std::chrono::milliseconds timeout);
     Step abort(std::chrono::milliseconds timeout);
+    /// Of an open transaction: why it cannot be committed, if the cluster has said so.
+    rd_kafka_resp_err_t trouble();
 
   private:
     rd_kafka_t* producer_;

@@ -162,12 +162,14 @@ TEST_F(KafkaNode, a_topic_that_may_not_be_written_stalls_its_lane_only_and_goes_
     expect_stall_until(closed, [&] { node_->ask("allow stranger " + closed); });
 }
 
-/// With a topic for each device, of which one is not there for us.
-class KafkaNodeBadTopic : public KafkaNode {
+/// With a topic for each device, of which one is not there for us; with either delivery.
+class KafkaNodeBadTopic : public KafkaNode, public ::testing::WithParamInterface<const char*> {
   protected:
     void SetUp() override {
-        KafkaNode::SetUp();
-        if (IsSkipped()) return;
+        if (!use(GetParam())) GTEST_SKIP() << why_;
+        // What stands behind either name is the one node.
+        std::string why;
+        node_ = static_cast<KafkaNodePeer*>(peer_of("kafka_real", why));
         through_sasl("SCRAM-SHA-256", "stranger", "stranger-secret");
         peer_->configure_place(settings_, place_);
         node_->ask("topic " + place_ + ".open 1");
@@ -195,17 +197,20 @@ class KafkaNodeBadTopic : public KafkaNode {
     static constexpr std::uint64_t count = 40;
 };
 
-TEST_F(KafkaNodeBadTopic, missing) {
+INSTANTIATE_TEST_SUITE_P(deliveries, KafkaNodeBadTopic, ::testing::Values("kafka_real", "kafka_real_once"),
+                         [](const auto& parameter) { return parameter.param; });
+
+TEST_P(KafkaNodeBadTopic, missing) {
     expect_refused_alone();
 }
 
-TEST_F(KafkaNodeBadTopic, not_to_be_written) {
+TEST_P(KafkaNodeBadTopic, not_to_be_written) {
     node_->ask("topic " + place_ + ".bad 1");
     node_->ask("deny stranger " + place_ + ".bad");
     expect_refused_alone();
 }
 
-TEST_F(KafkaNodeBadTopic, not_to_be_known_of) {
+TEST_P(KafkaNodeBadTopic, not_to_be_known_of) {
     node_->ask("topic " + place_ + ".bad 1");
     node_->ask("deny stranger " + place_ + ".bad all");
     expect_refused_alone();

@@ -17,14 +17,15 @@ class BadTopicsTest : public ::testing::Test {
     Verdict note(Named named, Fault fault) {
         return topics_.note("t", named, fault, "topic t: not there", now_);
     }
-    Advice before_send() { return topics_.before_send("t", now_); }
+    Advice before_send(Named named) { return topics_.before_send("t", named, now_); }
 
     BadTopics topics_;
     Steady::time_point now_ = Steady::now();
 };
 
 TEST_F(BadTopicsTest, what_nobody_complained_of_is_sent) {
-    EXPECT_EQ(before_send(), Advice::send);
+    EXPECT_EQ(before_send(Named::by_config), Advice::send);
+    EXPECT_EQ(before_send(Named::by_message), Advice::send);
     EXPECT_EQ(topics_.waited_for(), "");
 }
 
@@ -32,8 +33,8 @@ TEST_F(BadTopicsTest, one_of_the_config_is_waited_for_without_end) {
     for (const Fault fault : {Fault::missing, Fault::forbidden}) {
         EXPECT_EQ(note(Named::by_config, fault), Verdict::wait);
         now_ += std::chrono::hours(1);
-        EXPECT_EQ(before_send(), Advice::ask);
-        EXPECT_EQ(before_send(), Advice::send) << "once for each complaint";
+        EXPECT_EQ(before_send(Named::by_config), Advice::ask);
+        EXPECT_EQ(before_send(Named::by_config), Advice::send) << "once for each complaint";
         EXPECT_EQ(topics_.waited_for(), "t");
     }
     topics_.forgive("t");
@@ -57,24 +58,66 @@ TEST_F(BadTopicsTest, a_forbidden_one_of_a_message_gets_none) {
 
 TEST_F(BadTopicsTest, what_was_given_up_is_asked_for_once_a_minute) {
     note(Named::by_message, Fault::forbidden);
-    EXPECT_EQ(before_send(), Advice::refuse);
+    EXPECT_EQ(before_send(Named::by_message), Advice::refuse);
     now_ += seconds(59);
-    EXPECT_EQ(before_send(), Advice::refuse);
+    EXPECT_EQ(before_send(Named::by_message), Advice::refuse);
     now_ += seconds(1);
-    EXPECT_EQ(before_send(), Advice::ask);
+    EXPECT_EQ(before_send(Named::by_message), Advice::ask);
     EXPECT_EQ(note(Named::by_message, Fault::missing), Verdict::refuse) << "it has had its time";
-    EXPECT_EQ(before_send(), Advice::refuse);
+    EXPECT_EQ(before_send(Named::by_message), Advice::refuse);
     now_ += seconds(60);
-    EXPECT_EQ(before_send(), Advice::ask);
+    EXPECT_EQ(before_send(Named::by_message), Advice::ask);
     topics_.forgive("t");
-    EXPECT_EQ(before_send(), Advice::send);
+    EXPECT_EQ(before_send(Named::by_message), Advice::send);
+}
+
+TEST_F(BadTopicsTest, a_route_that_has_it_written_out_waits_also_when_a_message_has_named_it) {
+    note(Named::by_message, Fault::forbidden);
+    EXPECT_EQ(before_send(Named::by_config), Advice::ask);
+    EXPECT_EQ(note(Named::by_config, Fault::forbidden), Verdict::wait);
+    EXPECT_EQ(topics_.waited_for(), "t");
+    EXPECT_EQ(before_send(Named::by_message), Advice::refuse);
+    EXPECT_EQ(before_send(Named::by_config), Advice::ask);
+}
+
+TEST_F(BadTopicsTest, where_one_was_given_up_others_get_no_time) {
+    note(Named::by_message, Fault::missing);
+    now_ += seconds(10);
+    note(Named::by_message, Fault::missing);
+    EXPECT_EQ(topics_.note("u", Named::by_message, Fault::missing, "no", now_), Verdict::refuse);
+    now_ += seconds(61);
+    EXPECT_EQ(topics_.note("v", Named::by_message, Fault::missing, "no", now_), Verdict::wait);
+}
+
+TEST_F(BadTopicsTest, many_that_were_given_up_are_asked_for_one_by_one) {
+    for (int i = 0; i < 10; ++i)
+        topics_.note(std::to_string(i), Named::by_message, Fault::forbidden, "no", now_);
+    now_ += seconds(60);
+    const auto questions = [&] {
+        int asked = 0;
+        for (int i = 0; i < 10; ++i)
+            asked += topics_.before_send(std::to_string(i), Named::by_message, now_) == Advice::ask;
+        return asked;
+    };
+    EXPECT_EQ(questions(), 1);
+    EXPECT_EQ(questions(), 0);
+    now_ += seconds(1);
+    EXPECT_EQ(questions(), 1);
+}
+
+TEST_F(BadTopicsTest, what_is_waited_for_is_not_forgotten_for_others) {
+    note(Named::by_config, Fault::missing);
+    for (int i = 0; i < 5000; ++i)
+        topics_.note(std::to_string(i), Named::by_message, Fault::forbidden, "no", now_);
+    EXPECT_EQ(topics_.waited_for(), "t");
 }
 
 TEST_F(BadTopicsTest, names_from_messages_do_not_fill_the_memory) {
     for (int i = 0; i < 5000; ++i)
         topics_.note(std::to_string(i), Named::by_message, Fault::forbidden, "no", now_);
     int known = 0;
-    for (int i = 0; i < 5000; ++i) known += topics_.before_send(std::to_string(i), now_) == Advice::refuse;
+    for (int i = 0; i < 5000; ++i)
+        known += topics_.before_send(std::to_string(i), Named::by_message, now_) == Advice::refuse;
     EXPECT_EQ(known, 1000);
 }
 
