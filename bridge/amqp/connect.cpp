@@ -15,7 +15,7 @@
 namespace sluice::bridge::amqp {
 namespace {
 
-constexpr amqp_channel_t channel = 1;
+constexpr amqp_channel_t publishing = 1, asking = 2;
 
 timeval to_timeval(std::chrono::milliseconds duration) {
     return {duration.count() / 1000, (duration.count() % 1000) * 1000};
@@ -126,9 +126,7 @@ Result<void, std::string> Connection::log_in(const AmqpSettings& settings, const
     if (const auto text = reply_text(reply); !text.empty()) return Err{login_problem(settings, server, text)};
     if (const int possible = amqp_get_channel_max(state_); possible != 0 && possible < channels)
         return Err{
-            fmt::format("{} allows {} channels on a connection; {} are needed, one for each row of "
-                        "[[bridge.down]]",
-                        server, possible, channels)};
+            fmt::format("{} allows {} channels on a connection; {} are needed", server, possible, channels)};
     return {};
 }
 
@@ -153,18 +151,18 @@ std::string Connection::open_channel(amqp_channel_t number) {
     return result.problem.empty() ? "" : fmt::format("the server opens no channel: {}", result.problem);
 }
 
-std::string Connection::close_channel(amqp_channel_t number) {
-    return reply_text(amqp_channel_close(state_, number, AMQP_REPLY_SUCCESS));
-}
-
 Connection::CallResult Connection::check_exchange(const std::string& exchange) {
-    amqp_exchange_declare(state_, channel, to_amqp(exchange), amqp_cstring_bytes("topic"), /*passive=*/1, 0,
-                          0, 0, amqp_empty_table);
-    return call_result(channel);
+    const Watchdog::Sending sending(watchdog_);
+    amqp_exchange_declare(state_, asking, to_amqp(exchange), amqp_cstring_bytes("topic"), /*passive=*/1, 0, 0,
+                          0, amqp_empty_table);
+    CallResult result = call_result(asking);
+    if (result.code == 0) return result;
+    if (auto problem = open_channel(asking); !problem.empty()) return {std::move(problem), 0};
+    return result;
 }
 
 std::string Connection::start_confirms() {
-    amqp_confirm_select(state_, channel);
+    amqp_confirm_select(state_, publishing);
     return reply_text(amqp_get_rpc_reply(state_));
 }
 

@@ -50,8 +50,6 @@ class Connection {
 
     /// Empty when it is open.
     std::string open_channel(amqp_channel_t channel);
-    /// Empty when it is closed, and may be opened anew.
-    std::string close_channel(amqp_channel_t channel);
 
     struct CallResult {
         std::string problem;     ///< empty when it went well; otherwise the channel is closed
@@ -59,7 +57,8 @@ class Connection {
     };
 
     // For publishing, on channel 1:
-    /// Whether the exchange is there for us.
+    /// Whether the exchange is there for us. Asked on channel 2, which is open again afterwards, so that the
+    /// answer does not end what is under way. May take connect_timeout.
     CallResult check_exchange(const std::string& exchange);
     /// The channel counts delivery tags from 1 from here. Empty when done.
     std::string start_confirms();

@@ -15,13 +15,19 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// A message to an exchange that closed the channel is refused for so long without asking the server again.
-constexpr std::chrono::minutes bad_exchange_for{1};
+/// A message to an exchange, or with a routing key, that closed the channel is refused for so long without
+/// asking the server again.
+constexpr std::chrono::minutes bad_place_for{1};
 /// Their names are made of messages: whoever sends them must not fill the memory.
-constexpr std::size_t bad_exchanges_max = 1000;
+constexpr std::size_t bad_places_max = 1000;
 /// For an exchange that a route waits for.
 constexpr std::chrono::seconds look_every{5};
 constexpr std::size_t short_text_bytes_max = 255;  // AMQP's short string: exchange and routing key
+
+/// One routing key of an exchange, as a name among those of exchanges.
+std::string place_of(std::string_view exchange, std::string_view routing_key) {
+    return fmt::format("{}\n{}", exchange, routing_key);
+}
 
 WallTime wall_now() {
     return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
@@ -64,30 +70,27 @@ bool AmqpEngine::connect(Worker& worker) {
     down_reason_.clear();
     blocked_reason_.clear();
     nack_reason_.clear();
-    blocked_ = wants_room_ = looks_ = false;
+    blocked_ = wants_room_ = false;
     const ServerAddress& server = servers_[next_server_++ % servers_.size()];
-    auto opened = Connection::open(settings_, server, worker, watchdog_);
+    auto opened = Connection::open(settings_, server, worker, watchdog_, 2);
     if (!opened) {
         down_reason_ = opened.error();
         return false;
     }
     connection_ = std::move(opened).value();
-    down_reason_ = prepare_channel();
+    down_reason_ = prepare_channels();
     return down_reason_.empty();
 }
 
 /// A missing exchange closes the channel and makes void what other routes have on it. So those that can be
 /// known beforehand are asked for before anything is sent, and their routes wait. What a message names closes
 /// the channel once, and is refused then.
-std::string AmqpEngine::prepare_channel() {
-    const auto waited = std::exchange(waiting_routes_, {});
-    if (auto problem = connection_->open_channel(1); !problem.empty()) return problem;
+std::string AmqpEngine::prepare_channels() {
+    waiting_routes_.clear();
+    for (const amqp_channel_t channel : {1, 2})
+        if (auto problem = connection_->open_channel(channel); !problem.empty()) return problem;
     for (std::uint32_t route = 0; route < routes_.size(); ++route)
         if (auto problem = find_exchange(route); !problem.empty()) return problem;
-    for (const auto& [route, why] : waiting_routes_)
-        if (!waited.contains(route))
-            log::warn(fmt::format("amqp: a route waits for its exchange bridge={} error=\"{}\"", bridge_name_,
-                                  why));
     next_look_ = Steady::now() + look_every;
     return connection_->start_confirms();
 }
@@ -99,29 +102,34 @@ std::string AmqpEngine::find_exchange(std::uint32_t route) {
     Connection::CallResult found = connection_->check_exchange(*name);
     if (found.problem.empty()) {
         // It is there, which does not mean that we may write to it.
-        const auto bad = bad_exchanges_.find(*name);
-        if (bad == bad_exchanges_.end()) return {};
-        if (bad->second.is_forbidden && Steady::now() < bad->second.until) {
-            waiting_routes_.emplace(route, bad->second.reason);
+        const auto bad = bad_places_.find(*name);
+        if (bad != bad_places_.end() && bad->second.is_forbidden && Steady::now() < bad->second.until) {
+            wait_for_exchange(route, bad->second.reason);
         } else {
-            bad_exchanges_.erase(bad);
+            waiting_routes_.erase(route);
+            if (bad != bad_places_.end()) bad_places_.erase(bad);
         }
         return {};
     }
     if (found.code != AMQP_NOT_FOUND && found.code != AMQP_ACCESS_REFUSED) return found.problem;
-    waiting_routes_.emplace(route, std::move(found.problem));
-    return connection_->open_channel(1);
+    wait_for_exchange(route, std::move(found.problem));
+    return {};
 }
 
-/// The question may close the channel: nothing may be under way on it.
+void AmqpEngine::wait_for_exchange(std::uint32_t route, std::string why) {
+    const auto [at, is_new] = waiting_routes_.try_emplace(route, std::move(why));
+    if (is_new)
+        log::warn(fmt::format("amqp: a route waits for its exchange bridge={} error=\"{}\"", bridge_name_,
+                              at->second));
+}
+
 void AmqpEngine::look_for_exchanges() {
-    if (waiting_routes_.empty() || Steady::now() < next_look_) return;
-    looks_ = unsettled_ > 0;
-    if (looks_) return;
-    sent_.clear();
-    first_tag_ = 1;
-    down_reason_ = connection_->close_channel(1);
-    if (down_reason_.empty()) down_reason_ = prepare_channel();
+    // A server that blocks does not read what we ask.
+    if (waiting_routes_.empty() || blocked_ || Steady::now() < next_look_) return;
+    const auto waiting = waiting_routes_;
+    for (const auto& [route, why] : waiting)
+        if (down_reason_.empty()) down_reason_ = find_exchange(route);
+    next_look_ = Steady::now() + look_every;
 }
 
 void AmqpEngine::serve(Worker& worker) {
@@ -132,7 +140,7 @@ void AmqpEngine::serve(Worker& worker) {
         read();
         lanes_.push(worker.take());
         if (down_reason_.empty()) look_for_exchanges();
-        if (!looks_) pump();
+        pump();
         worker.confirm(confirms_);
         worker.retried(lanes_.take_retried());
         show_stall(worker);
@@ -162,7 +170,7 @@ milliseconds AmqpEngine::wait_time() {
     const auto longest = std::clamp(settings_.heartbeat / 4, milliseconds(100), milliseconds(2500));
     const auto now = Steady::now();
     auto at = lanes_.wake_at(now);
-    if (!waiting_routes_.empty() && !looks_) at = std::min(at, std::max(now, next_look_));
+    if (!waiting_routes_.empty() && !blocked_) at = std::min(at, std::max(now, next_look_));
     if (at == Steady::time_point::max()) return longest;
     return std::min(longest, std::chrono::ceil<milliseconds>(at - now));
 }
@@ -208,10 +216,16 @@ Result<void, std::string> AmqpEngine::render(const Held& held, const MessageView
 }
 
 std::string AmqpEngine::route_problem(const Held& held) const {
-    const bool is_named_by_message = !routes_.at(held.out.route).exchange.is_literal();
-    if (const auto bad = bad_exchanges_.find(exchange_);
-        is_named_by_message && bad != bad_exchanges_.end() && Steady::now() < bad->second.until)
-        return bad->second.reason;
+    const auto now = Steady::now();
+    const auto is_bad = [&](const std::string& place) {
+        const auto bad = bad_places_.find(place);
+        return bad != bad_places_.end() && now < bad->second.until ? bad->second.reason : std::string();
+    };
+    // An exchange that is written out is waited for.
+    if (!routes_.at(held.out.route).exchange.is_literal())
+        if (auto reason = is_bad(exchange_); !reason.empty()) return reason;
+    if (!bad_places_.empty())
+        if (auto reason = is_bad(place_of(exchange_, routing_key_)); !reason.empty()) return reason;
     if (exchange_.size() > short_text_bytes_max)
         return fmt::format("the exchange's name has {} bytes, at most {} are possible", exchange_.size(),
                            short_text_bytes_max);
@@ -262,7 +276,7 @@ void AmqpEngine::judge(const ServerEvent& event) {
             break;
         case Kind::closed:
             learn_size_limit(event.text);
-            learn_bad_exchange(event.text);
+            learn_bad_place(event.text);
             if (down_reason_.empty()) down_reason_ = event.text;
             break;
     }
@@ -308,19 +322,26 @@ void AmqpEngine::learn_size_limit(const std::string& close_text) {
         message_bytes_max_ = limit;
 }
 
-/// "404 NOT_FOUND - no exchange 'x' in vhost '/'", and 403 for one that we may not write to.
-void AmqpEngine::learn_bad_exchange(const std::string& close_text) {
+/// "404 NOT_FOUND - no exchange 'x' in vhost '/'", "403 ACCESS_REFUSED - access to exchange 'x' in vhost '/'
+/// refused for user 'y'", and the same with "access to topic 'a.b' in exchange 'x'": one routing key.
+void AmqpEngine::learn_bad_place(const std::string& close_text) {
     constexpr std::string_view mark = "exchange '", end_mark = "' in vhost '";
+    constexpr std::string_view key_mark = "access to topic '", key_end_mark = "' in exchange '";
     const auto forbidden = close_text.find("403 ACCESS_REFUSED");
     const auto code = std::min(close_text.find("404 NOT_FOUND"), forbidden);
-    const auto begin = close_text.find(mark), end = close_text.rfind(end_mark);
+    const auto key = close_text.find(key_mark), key_end = close_text.find(key_end_mark);
+    const bool is_key = key != std::string::npos && key_end != std::string::npos && key < key_end;
+    const auto begin = is_key ? key_end + key_end_mark.size() - mark.size() : close_text.find(mark);
+    const auto end = close_text.rfind(end_mark);
     if (code == std::string::npos || begin == std::string::npos || end == std::string::npos) return;
     if (end < begin + mark.size()) return;
-    if (bad_exchanges_.size() >= bad_exchanges_max) bad_exchanges_.erase(bad_exchanges_.begin());
-    const std::string name = close_text.substr(begin + mark.size(), end - begin - mark.size());
-    bad_exchanges_.insert_or_assign(name, BadExchange{.reason = close_text.substr(code),
-                                                      .is_forbidden = forbidden != std::string::npos,
-                                                      .until = Steady::now() + bad_exchange_for});
+    std::string place = close_text.substr(begin + mark.size(), end - begin - mark.size());
+    if (is_key)
+        place = place_of(place, close_text.substr(key + key_mark.size(), key_end - key - key_mark.size()));
+    if (bad_places_.size() >= bad_places_max) bad_places_.erase(bad_places_.begin());
+    bad_places_.insert_or_assign(std::move(place), BadPlace{.reason = close_text.substr(code),
+                                                            .is_forbidden = forbidden != std::string::npos,
+                                                            .until = Steady::now() + bad_place_for});
     backoff_.reset();  // the server is well, and others wait for it
 }
 
@@ -329,11 +350,11 @@ void AmqpEngine::show_stall(Worker& worker) {
         worker.stalled(fmt::format("the server blocks publishing: {}", blocked_reason_));
     } else if (!nack_reason_.empty()) {
         worker.stalled(nack_reason_);
-    } else if (!waiting_routes_.empty()) {
-        worker.stalled(waiting_routes_.begin()->second);
     } else if (unsettled_ > 0 && Steady::now() - last_progress_ > settings_.confirm_timeout) {
         worker.stalled(fmt::format("the server has confirmed nothing for {} s",
                                    settings_.confirm_timeout.count() / 1000));
+    } else if (!waiting_routes_.empty()) {
+        worker.stalled(waiting_routes_.begin()->second);
     } else {
         worker.stalled({});
     }

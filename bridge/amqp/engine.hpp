@@ -45,9 +45,10 @@ class AmqpEngine final : public Engine {
     };
 
     bool connect(Worker& worker);
-    std::string prepare_channel();
+    std::string prepare_channels();
     /// Empty unless the connection is of no use any more.
     std::string find_exchange(std::uint32_t route);
+    void wait_for_exchange(std::uint32_t route, std::string why);
     void look_for_exchanges();
     void serve(Worker& worker);
     void drain(Worker& worker);
@@ -67,7 +68,7 @@ class AmqpEngine final : public Engine {
     void settle_up_to(const ServerEvent& event);
     void settle(Sent& sent, bool acked);
     void learn_size_limit(const std::string& close_text);
-    void learn_bad_exchange(const std::string& close_text);
+    void learn_bad_place(const std::string& close_text);
     void show_stall(Worker& worker);
 
     const std::string bridge_name_, origin_;
@@ -81,20 +82,20 @@ class AmqpEngine final : public Engine {
     /// next connection too.
     std::uint64_t message_bytes_max_ = UINT64_MAX;
 
-    /// Exchanges that the server does not have or not for us, learnt likewise. Tried again after a while.
-    struct BadExchange {
+    /// Exchanges that the server does not have or not for us, and routing keys that are not for us, learnt
+    /// likewise. Tried again after a while.
+    struct BadPlace {
         std::string reason;
         bool is_forbidden = false;
         Steady::time_point until;
     };
-    std::map<std::string, BadExchange, std::less<>> bad_exchanges_;
+    std::map<std::string, BadPlace, std::less<>> bad_places_;
 
     // One connection's worth; reset by connect().
     std::unique_ptr<Connection> connection_;
     /// Routes whose exchange is written out and missing, or not for us, and the server's words. They wait.
     std::map<std::uint32_t, std::string> waiting_routes_;
     Steady::time_point next_look_{};  ///< for those exchanges
-    bool looks_ = false;              ///< nothing is sent until what was sent is settled: then we look
     LaneSet lanes_;
     std::deque<Sent> sent_;        ///< by delivery tag, without gaps
     std::uint64_t first_tag_ = 1;  ///< of sent_.front()

@@ -25,6 +25,25 @@ TEST_F(AmqpConnector, what_names_a_missing_exchange_is_refused_and_the_rest_goes
     EXPECT_EQ(downs(), 1U) << "the channel was closed once";
 }
 
+TEST_F(AmqpConnector, a_routing_key_that_is_not_for_us_is_refused_and_the_rest_goes_on) {
+    peer_->configure_place(settings_, place_);
+    ASSERT_EQ(peer_->ask("ctl set_topic_permissions guest amq.topic '^(?!.*bad).*' .*").substr(0, 2), "ok");
+    start();
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/bad", "x");
+    publish_numbers(0, 20);
+    feeder_.publish_text(0, "plant/bad", "x");
+    const bool all = feeder_.wait_confirmed(22);
+    EXPECT_EQ(peer_->ask("ctl clear_topic_permissions guest").substr(0, 2), "ok");
+    ASSERT_TRUE(all) << last_down();
+    for (std::uint64_t tag = 1; tag <= 22; ++tag)
+        EXPECT_EQ(confirm_of(tag).outcome, tag == 1 || tag == 22 ? Outcome::refused : Outcome::delivered)
+            << tag;
+    EXPECT_NE(confirm_of(1).reason.find("access to topic '" + place_ + ".plant.bad'"), std::string::npos)
+        << confirm_of(1).reason;
+    EXPECT_EQ(downs(), 1U) << "the channel was closed once";
+}
+
 /// Two routes: the first one's exchange is not there for us, and the second one goes on.
 class AmqpWaitingRoute : public AmqpConnector {
   protected:
@@ -35,6 +54,11 @@ class AmqpWaitingRoute : public AmqpConnector {
         peer_->configure_place(settings_, place_);
         settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
         settings_.route("exchange", exchange_, 1);
+    }
+    void TearDown() override {
+        AmqpConnector::TearDown();
+        if (!peer_) return;
+        EXPECT_EQ(peer_->ask("ctl set_permissions guest .* .* .*").substr(0, 2), "ok");
     }
     void publish_to_it(int count) {
         core::Message::Fields fields;
@@ -102,7 +126,6 @@ TEST_F(AmqpWaitingRoute, its_exchange_may_not_be_written) {
     publish_numbers(0, 50);
     ASSERT_TRUE(feeder_.wait_confirmed(50)) << last_down();
     EXPECT_EQ(downs(), 1U) << "the channel was closed once";
-    ASSERT_EQ(peer_->ask("ctl set_permissions guest .* .* .*").substr(0, 2), "ok");
 }
 
 }  // namespace
