@@ -48,6 +48,24 @@ TEST_P(Outage, upstream_is_stopped_for_longer_than_the_confirm_timeout) {
     expect_everything_arrived();
 }
 
+TEST_P(Outage, upstream_answers_slowly) {
+    start_broker();
+    publish_for(Milliseconds(300));
+    under_load([&] {
+        for (int i = 0; i < 8; ++i) {
+            peer_->freeze();
+            std::this_thread::sleep_for(Milliseconds(600));
+            peer_->thaw();
+            std::this_thread::sleep_for(Milliseconds(100));
+        }
+    });
+    finish();
+    EXPECT_EQ(broker_.log().find("not connected"), std::string::npos)
+        << "slow is not dead: " << broker_.log();
+    const auto all = expect_everything_arrived();
+    for (const auto& [publisher, came] : all) EXPECT_EQ(came.duplicated, 0U) << publisher;
+}
+
 TEST_P(Outage, packets_vanish_between_broker_and_upstream) {
     const auto way = peer_->frail_way();
     if (way.network_namespace.empty())
