@@ -23,16 +23,7 @@ class CommandsDown : public ::testing::Test {
         std::string why;
         node_ = static_cast<bridge::test::AmqpPeer*>(bridge::test::peer_of("amqp", why));
         if (!node_) GTEST_SKIP() << why;
-        config_ = fmt::format(R"(
-[broker]
-data_dir = "{}/data"
-threads = 2
-[[listener]]
-address = "127.0.0.1"
-port = 0
-anonymous = true
-[admin]
-port = 0
+        config_ = local_broker(folder_.path()) + fmt::format(R"(
 [[bridge]]
 name = "commands"
 type = "amqp"
@@ -44,7 +35,7 @@ declare = true
 binding_keys = ["commands.pump.#"]
 topic = "cmd/{{source[1]}}"
 )",
-                              folder_.path().string(), node_->address());
+                                                             node_->address());
     }
     void start_broker() {
         ASSERT_TRUE(broker_.start(config_)) << broker_.log();

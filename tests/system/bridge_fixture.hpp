@@ -13,6 +13,7 @@
 
 #include "tests/support/run_command.hpp"
 #include "tests/support/sluiced_process.hpp"
+#include "tests/system/bridge_watch.hpp"
 #include "tests/system/mqtt_client.hpp"
 #include "tests/system/paths.hpp"
 
@@ -24,12 +25,7 @@ class BridgeFixture : public ::testing::Test {
     using Words = std::vector<std::string>;
 
     /// All but the bridges.
-    std::string head(int threads = 2) const {
-        return fmt::format(
-            "[broker]\ndata_dir = \"{}/data\"\nthreads = {}\n[[listener]]\naddress = \"127.0.0.1\"\n"
-            "port = 0\nanonymous = true\n[admin]\nport = 0\n",
-            folder_.path().string(), threads);
-    }
+    std::string head(int threads = 2) const { return local_broker(folder_.path(), threads); }
     /// `more`: further keys and tables of the bridge; its routes follow.
     std::string file_bridge(const std::string& name, const std::string& more = {}) const {
         return fmt::format("[[bridge]]\nname = \"{}\"\ntype = \"file\"\ndirectory = \"{}\"\n{}\n", name,

@@ -38,16 +38,7 @@ class Bridge : public ::testing::TestWithParam<std::string> {
     std::string config(std::string_view name, std::string_view more = {}) const {
         const std::string where = is_kafka() ? fmt::format("topic = '{}'\nkey = '{}'\n{}", place_, name, more)
                                              : fmt::format("routing_key = '{}.{}'\n{}", place_, name, more);
-        return fmt::format(R"(
-[broker]
-data_dir = "{}/data"
-threads = 2
-[[listener]]
-address = "127.0.0.1"
-port = 0
-anonymous = true
-[admin]
-port = 0
+        return local_broker(folder_.path()) + fmt::format(R"(
 [[bridge]]
 name = "up"
 type = "{}"
@@ -57,8 +48,8 @@ connect_timeout = "2s"
 from = "plant/#"
 {}
 )",
-                           folder_.path().string(), bridge::test::type_of(GetParam()), peer_->address(),
-                           where);
+                                                          bridge::test::type_of(GetParam()), peer_->address(),
+                                                          where);
     }
     void start_broker() { ASSERT_TRUE(broker_.start(config())) << broker_.log(); }
 

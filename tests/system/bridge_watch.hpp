@@ -1,5 +1,5 @@
 #pragma once
-/// What the admin API says about the one bridge of a broker.
+/// A broker with one bridge, and what its admin API says about that.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -11,6 +11,21 @@
 #include "tests/support/sluiced_process.hpp"
 
 namespace sluice::test {
+
+/// Settings without bridges: one listener on loopback, and an admin port.
+inline std::string local_broker(const std::filesystem::path& folder, int threads = 2) {
+    return fmt::format(R"([broker]
+data_dir = "{}/data"
+threads = {}
+[[listener]]
+address = "127.0.0.1"
+port = 0
+anonymous = true
+[admin]
+port = 0
+)",
+                       folder.string(), threads);
+}
 
 inline nlohmann::json bridge_status(const SluicedProcess& broker) {
     const auto answer =

@@ -19,23 +19,14 @@ struct Gateway {
 
     /// `bridge`: its keys, routes and ways down.
     bool start(const std::string& type, const std::string& bridge) {
-        return broker.start(fmt::format(R"(
-[broker]
-data_dir = "{}/data"
-threads = 2
-[[listener]]
-address = "127.0.0.1"
-port = 0
-anonymous = true
-[admin]
-port = 0
+        return broker.start(local_broker(folder.path()) + fmt::format(R"(
 [[bridge]]
 name = "cluster"
 type = "{}"
 connect_timeout = "2s"
 {}
 )",
-                                        folder.path().string(), type, bridge));
+                                                                      type, bridge));
     }
     json down() const { return bridge_status(broker).value("down", json::object()); }
     /// Until the place where the bridge begins is kept at the cluster.

@@ -52,16 +52,7 @@ class KafkaExactlyOnce : public ::testing::Test {
     }
 
     std::string config() const {
-        return fmt::format(R"(
-[broker]
-data_dir = "{}/data"
-threads = 2
-[[listener]]
-address = "127.0.0.1"
-port = 0
-anonymous = true
-[admin]
-port = 0
+        return local_broker(folder_.path()) + fmt::format(R"(
 [[bridge]]
 name = "up"
 type = "kafka"
@@ -74,7 +65,7 @@ confirm_timeout = "5s"
 from = "plant/#"
 topic = "{}"
 )",
-                           folder_.path().string(), node_->address(), topic_);
+                                                          node_->address(), topic_);
     }
     /// All publish from before `action` until it has killed the broker, or returned.
     template <class Action>

@@ -63,17 +63,8 @@ class OutageFixture : public ::testing::Test {
     bool is_kafka() const { return bridge::test::type_of(peer_name_) == "kafka"; }
 
     std::string config() const {
-        return fmt::format(
-            R"(
-[broker]
-data_dir = "{}/data"
-threads = 2
-[[listener]]
-address = "127.0.0.1"
-port = 0
-anonymous = true
-[admin]
-port = 0
+        return local_broker(folder_.path()) +
+               fmt::format(R"(
 [[bridge]]
 name = "up"
 type = "{}"
@@ -87,11 +78,12 @@ confirm_timeout = "2s"
 from = "plant/#"
 {}
 )",
-            folder_.path().string(), bridge::test::type_of(peer_name_), server_,
-            is_kafka() ? "options = [\"topic.metadata.refresh.interval.ms=500\"]" : "heartbeat = \"2s\"",
-            spool_,
-            is_kafka() ? fmt::format("topic = \"{}\"", place_)
-                       : fmt::format("routing_key = \"{}.{{topic}}\"", place_));
+                           bridge::test::type_of(peer_name_), server_,
+                           is_kafka() ? "options = [\"topic.metadata.refresh.interval.ms=500\"]"
+                                      : "heartbeat = \"2s\"",
+                           spool_,
+                           is_kafka() ? fmt::format("topic = \"{}\"", place_)
+                                      : fmt::format("routing_key = \"{}.{{topic}}\"", place_));
     }
     void start_broker() {
         ASSERT_TRUE(broker_.start(config())) << broker_.log();
