@@ -126,7 +126,7 @@ bool TransactionEngine::anything_ready() {
 }
 
 void TransactionEngine::run_transaction(Worker& worker) {
-    failed_ = fell_by_topic_ = false;
+    failed_ = fell_by_topic_ = explained_ = purged_ = false;
     taken_ = taken_bytes_ = refused_ = 0;
     Transactions transactions(producer_->handle());
     if (!complete(worker, [&](milliseconds) { return transactions.begin(); })) return;
@@ -193,7 +193,8 @@ void TransactionEngine::settle() {
 void TransactionEngine::abort(Worker& worker) {
     failed_ = true;
     Transactions transactions(producer_->handle());
-    const bool forbidden = transactions.trouble() == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    const bool forbidden =
+        purged_ && !explained_ && transactions.trouble() == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     if (!complete(worker, [&](milliseconds) { return transactions.abort(abort_timeout); })) return;
     poll_producer(worker);
     if (forbidden && !fell_by_topic_) find_forbidden();
@@ -325,6 +326,7 @@ bool TransactionEngine::send(LaneQueue& queue, Held held) {
         return true;
     }
     failed_ = true;
+    explained_ |= error != RD_KAFKA_RESP_ERR__STATE;
     if (is_missing_topic(error)) {
         settle_bad_topic(std::move(record.held), topic_text_, error);
     } else {
@@ -356,6 +358,9 @@ void TransactionEngine::judge(PollResult& events) {
 void TransactionEngine::judge_failure(Report& report) {
     Held& held = report.held;
     const bool was_failed = std::exchange(failed_, true);
+    const bool purged =
+        report.error == RD_KAFKA_RESP_ERR__PURGE_QUEUE || report.error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+    (purged ? purged_ : explained_) = true;
     if (is_missing_topic(report.error)) {
         settle_bad_topic(std::move(held), report.topic, report.error);
     } else if (is_permanent(report.error) && held.suspect) {
@@ -364,8 +369,7 @@ void TransactionEngine::judge_failure(Report& report) {
         held.suspect = true;
         ++suspects_;
         back_.push_back(std::move(held));
-    } else if (was_failed || report.error == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
-               report.error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
+    } else if (was_failed || purged) {
         back_.push_back(std::move(held));  // fell with the others
     } else {
         down_reason_ = fmt::format("topic {}: {}", report.topic, report.text);

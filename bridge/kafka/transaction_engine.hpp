@@ -71,6 +71,8 @@ class TransactionEngine final : public ProducerEngine {
     std::vector<Held> back_;      ///< they fell with the transaction
     std::vector<Held> missing_;   ///< their topics are not there: their lanes wait
     bool failed_ = false;         ///< it must be aborted
+    bool explained_ = false;      ///< something else failed than by a purge, which follows a failure
+    bool purged_ = false;
     bool fell_by_topic_ = false;  ///< we know which
     std::size_t taken_ = 0, taken_bytes_ = 0, refused_ = 0;
 };

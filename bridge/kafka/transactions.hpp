@@ -40,7 +40,8 @@ class Transactions {
                        std::chrono::milliseconds timeout);
     Step commit(std::chrono::milliseconds timeout);
     Step abort(std::chrono::milliseconds timeout);
-    /// Of an open transaction: why it cannot be committed, if the cluster has said so.
+    /// Of a transaction that has fallen by itself: what the cluster has said. Asked of one that goes on, it
+    /// makes the next call fail.
     rd_kafka_resp_err_t trouble();
 
   private:
