@@ -117,7 +117,7 @@ std::string AmqpEngine::find_exchange(std::uint32_t route) {
 }
 
 void AmqpEngine::wait_for_exchange(std::uint32_t route, std::string why) {
-    const auto [at, is_new] = waiting_routes_.try_emplace(route, std::move(why));
+    const auto [at, is_new] = waiting_routes_.insert_or_assign(route, std::move(why));
     if (is_new)
         log::warn(fmt::format("amqp: a route waits for its exchange bridge={} error=\"{}\"", bridge_name_,
                               at->second));

@@ -237,10 +237,7 @@ void TransactionEngine::find_forbidden() {
         }
     }
     if (fell_by_topic_) return;
-    for (Held& held : back_) {
-        held.suspect = true;
-        ++suspects_;
-    }
+    for (Held& held : back_) suspects_ += !std::exchange(held.suspect, true);
 }
 
 bool TransactionEngine::has_room() const {
