@@ -34,7 +34,8 @@ struct Life {
     std::unique_ptr<Connector> connector;
 };
 
-const WallTime long_ago{Millis{1'700'000'000'000}};
+/// The same in every life. Not older: the cluster deletes by the time of the record.
+const WallTime a_while_ago = Feeder::now() - std::chrono::minutes(1);
 
 class KafkaOnce : public ConnectorFixture, public ::testing::WithParamInterface<std::string> {
   protected:
@@ -42,7 +43,7 @@ class KafkaOnce : public ConnectorFixture, public ::testing::WithParamInterface<
         if (!use(GetParam())) GTEST_SKIP() << why_;
     }
     static void publish_text(Feeder& feeder, std::uint32_t lane, std::string_view topic,
-                             std::string_view payload, WallTime received = long_ago) {
+                             std::string_view payload, WallTime received = a_while_ago) {
         core::Message::Fields fields;
         fields.topic = topic;
         fields.payload = as_bytes(payload);
@@ -52,7 +53,7 @@ class KafkaOnce : public ConnectorFixture, public ::testing::WithParamInterface<
     }
     /// The same number of the same lane is the same message, in every life.
     static void publish_numbers(Feeder& feeder, int from, int to, std::uint32_t lane = 0,
-                                WallTime received = long_ago) {
+                                WallTime received = a_while_ago) {
         for (int i = from; i < to; ++i) publish_text(feeder, lane, "plant/a", std::to_string(i), received);
     }
     void expect_each_once(std::size_t count) {
@@ -131,11 +132,11 @@ TEST_P(KafkaOnceNode, a_store_that_was_lost_and_numbers_anew_loses_nothing_to_th
     }
     {
         Life second(settings_, lanes());
-        publish_numbers(second.feeder, 10, 15, 0, long_ago + Millis(1));  // sequences 1 to 5
+        publish_numbers(second.feeder, 10, 15, 0, a_while_ago + Millis(1));  // sequences 1 to 5
         ASSERT_TRUE(second.feeder.wait_confirmed(5));
     }
     Life third(settings_, lanes());  // goes on from the new ones
-    publish_numbers(third.feeder, 10, 20, 0, long_ago + Millis(1));
+    publish_numbers(third.feeder, 10, 20, 0, a_while_ago + Millis(1));
     ASSERT_TRUE(third.feeder.wait_confirmed(10));
     expect_each_once(20);
 }

@@ -67,6 +67,10 @@ log.index.size.max.bytes=131072
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=250
 
+# What is beyond its retention goes at once: a test that writes such records fails always, not now and then.
+log.initial.task.delay.ms=500
+log.retention.check.interval.ms=1000
+
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 allow.everyone.if.no.acl.found=true
