@@ -23,8 +23,8 @@ std::optional<WallTime> sent_at(const rd_kafka_message_t& record, const std::str
     rd_kafka_timestamp_type_t type{};
     const std::int64_t time = rd_kafka_message_timestamp(&record, &type);
     if (time < 0 || type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) return std::nullopt;
-    // A gateway stamps a record with the time at which it received the message, and writes what is left of
-    // the interval when it sends it: the wait in its spool must not count twice.
+    // A gateway stamps a record with the time at which it received the message, unless told otherwise, and
+    // writes what is left of the interval when it sends it: the wait in its spool must not count twice.
     if (type == RD_KAFKA_TIMESTAMP_CREATE_TIME && !origin.empty()) return std::nullopt;
     return WallTime(Millis(time));
 }

@@ -66,7 +66,7 @@ rd_kafka_resp_err_t Producer::send(Record& record) {
     args[count].vtype = RD_KAFKA_VTYPE_OPAQUE;
     args[count++].u.ptr = flight;
     args[count].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
-    args[count++].u.i64 = message.received().time_since_epoch().count();
+    args[count++].u.i64 = record.timestamp_ms;
     if (!record.key.empty()) {
         args[count].vtype = RD_KAFKA_VTYPE_KEY;
         args[count].u.mem = {const_cast<char*>(record.key.data()), record.key.size()};

@@ -38,6 +38,7 @@ struct Record {
     Held held;
     std::string_view topic;
     std::string_view key;
+    std::int64_t timestamp_ms = 0;  ///< since 1970; 0: the time of send()
     HeadersPtr headers;
 };
 

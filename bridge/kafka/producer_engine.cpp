@@ -106,10 +106,15 @@ Result<Record, Refusal> ProducerEngine::compose(Held& held) {
     if (rendered && route.event) rendered = route.event->render(view, identity, event_);
     if (!rendered) return Err{Refusal{rendered.error(), Outcome::unmappable}};
     if (auto problem = topic_problem(topic_text_); !problem.empty()) return Err{Refusal{std::move(problem)}};
+    const bool is_sent_time = settings_.timestamp == Timestamp::sent;
     HeadersPtr headers;
     if (route.headers || route.event)
-        headers = make_headers(view, wall_now(), identity, route.headers, route.event ? &event_ : nullptr);
-    return Record{std::move(held), topic_text_, key_text_, std::move(headers)};
+        headers =
+            make_headers(view, wall_now(), identity,
+                         {route.headers, route.headers && is_sent_time, route.event ? &event_ : nullptr});
+    const Millis received = held.out.message->received().time_since_epoch();
+    return Record{std::move(held), topic_text_, key_text_, is_sent_time ? 0 : received.count(),
+                  std::move(headers)};
 }
 
 BadTopics::Named ProducerEngine::named(const Held& held) const {

@@ -30,9 +30,14 @@ std::string topic_problem(std::string_view topic);
 void append_topic(std::string& out, Template::Field field, std::string_view value);
 /// The same, with '_' for every character that cannot stand there.
 void append_topic_replacing(std::string& out, Template::Field field, std::string_view value);
-/// `mqtt_headers`: what MQTT said, too. `event`: as a CloudEvent; nullptr: it is none.
-HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity, bool mqtt_headers,
-                        const CloudEvent* event);
+/// Which headers a record has beside its content type.
+struct HeaderChoice {
+    bool mqtt = true;                   ///< what MQTT said
+    bool received = false;              ///< when the broker took the message in
+    const CloudEvent* event = nullptr;  ///< nullptr: it is none
+};
+HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity,
+                        const HeaderChoice& choice);
 
 /// The record will not be taken however often it is sent.
 bool is_permanent(rd_kafka_resp_err_t error);

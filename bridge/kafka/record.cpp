@@ -99,16 +99,17 @@ void add_event(rd_kafka_headers_t* to, const CloudEvent& event) {
 
 }  // namespace
 
-HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity, bool mqtt_headers,
-                        const CloudEvent* event) {
+HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& identity,
+                        const HeaderChoice& choice) {
+    const CloudEvent* const event = choice.event;
     const HeaderList list(view, now, identity);
     const auto& headers = list.headers();
     const auto first_user = std::find_if(headers.begin(), headers.end(), [](const Header& header) {
         return header.field == HeaderField::user_property;
     });
-    HeadersPtr result(rd_kafka_headers_new(headers.size() + (event ? event->attributes().size() : 0)));
+    HeadersPtr result(rd_kafka_headers_new(headers.size() + 1 + (event ? event->attributes().size() : 0)));
     for (const Header& header : headers) {
-        if (!mqtt_headers && header.field != HeaderField::content_type) continue;
+        if (!choice.mqtt && header.field != HeaderField::content_type) continue;
         const std::string_view name = name_of(header);
         if (header.field == HeaderField::user_property) {
             // A device must not pass its own word for ours: consumers take the last header of a name.
@@ -120,6 +121,7 @@ HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& i
         }
         add_header(result.get(), name, header.value);
     }
+    if (choice.received) add_header(result.get(), "sluice.received", rfc3339_of(view.message().received()));
     if (event) add_event(result.get(), *event);
     return result;
 }

@@ -8,6 +8,7 @@ constexpr std::string_view compressions[] = {"none", "gzip", "snappy", "lz4", "z
 constexpr std::string_view topic_illegal_names[] = {"refuse", "replace"};
 constexpr std::string_view sasl_names[] = {"none", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer"};
 constexpr std::string_view delivery_names[] = {"at_least_once", "exactly_once"};
+constexpr std::string_view timestamp_names[] = {"received", "sent"};
 constexpr std::string_view start_names[] = {"latest", "earliest"};
 constexpr std::string_view preset_names[] = {"event_hubs", "confluent_cloud", "msk_scram", "msk_tls"};
 
@@ -97,6 +98,16 @@ constexpr SettingRow own_table[] = {
      .assign = bind_setting<&KafkaSettings::transaction_timeout>,
      .minimum = 5'000,
      .maximum = 900'000},
+    {.key = "timestamp",
+     .kind = SettingKind::choice,
+     .default_text = "received",
+     .doc =
+         "The time of a record: \"received\", when the broker took the message in, or \"sent\", with the "
+         "other "
+         "one in the header `sluice.received`. The cluster deletes by it: where an outage may be longer than "
+         "the topic's retention.ms, take \"sent\".",
+     .assign = bind_setting<&KafkaSettings::timestamp>,
+     .choices = timestamp_names},
     {.key = "preset",
      .kind = SettingKind::choice,
      .default_text = "",

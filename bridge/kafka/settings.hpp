@@ -18,6 +18,8 @@ enum class Sasl : std::uint8_t { none, plain, scram_sha_256, scram_sha_512, oaut
 /// at_least_once: after trouble the cluster may have some messages twice. exactly_once: readers of committed
 /// transactions see each once.
 enum class Delivery : std::uint8_t { at_least_once, exactly_once };
+/// What a record's timestamp says: when the broker took the message in, or when it was handed to librdkafka.
+enum class Timestamp : std::uint8_t { received, sent };
 enum class Preset : std::uint8_t { event_hubs, confluent_cloud, msk_scram, msk_tls };
 
 struct KafkaSettings {
@@ -33,6 +35,7 @@ struct KafkaSettings {
     std::string position_topic;
     std::chrono::milliseconds transaction_time{100};
     std::chrono::milliseconds transaction_timeout{60'000};
+    Timestamp timestamp = Timestamp::received;
     std::optional<Preset> preset;
     TlsSettings tls;
     std::optional<Sasl> sasl;  ///< not said: the preset's, else none

@@ -90,6 +90,32 @@ TEST_P(KafkaRecords, headers_can_be_left_out_and_a_key_be_empty) {
     EXPECT_EQ(all[0].key, "");
 }
 
+TEST_P(KafkaRecords, the_time_is_that_of_taking_in_or_that_of_sending) {
+    peer_->configure_place(settings_, place_);
+    settings_.route("key", std::string("{received}"));
+    core::Message::Fields fields;
+    fields.topic = "plant/a";
+    fields.received = WallTime(Feeder::now() - std::chrono::hours(1));
+    const auto carry = [&](std::int64_t timestamp, std::size_t count) {
+        settings_.bridge("timestamp", timestamp);
+        start();
+        feeder_.publish(0, fields);
+        EXPECT_TRUE(feeder_.wait_confirmed(count)) << last_down();
+        connector_->stop(milliseconds(100));
+    };
+    const auto ms_of = [](WallTime time) { return time.time_since_epoch().count(); };
+    carry(0, 1);
+    const WallTime before = Feeder::now();
+    carry(1, 2);
+    auto all = read_topic(peer_->address(), place_, 2);
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_EQ(all[0].timestamp_ms, ms_of(fields.received));
+    EXPECT_FALSE(all[0].received.headers.contains("sluice.received"));
+    EXPECT_GE(all[1].timestamp_ms, ms_of(before));
+    EXPECT_LE(all[1].timestamp_ms, ms_of(Feeder::now()));
+    EXPECT_EQ(all[1].received.headers["sluice.received"], all[1].received.key);
+}
+
 TEST_P(KafkaRecords, the_topic_is_made_of_the_message_and_a_bad_one_is_refused) {
     peer_->configure_place(settings_, place_ + ".plant.a");
     settings_.route("topic", place_ + ".{topic}");

@@ -1,6 +1,7 @@
 /// What the kafka connector does with a real Kafka that the mock cannot show: TLS, SASL, topics that are
 /// missing, closed or narrow.
 #include <algorithm>
+#include <thread>
 
 #include "tests/contract/connector_fixture.hpp"
 #include "tests/contract/kafka_node_peer.hpp"
@@ -214,6 +215,50 @@ TEST_P(KafkaNodeBadTopic, not_to_be_known_of) {
     node_->ask("topic " + place_ + ".bad 1");
     node_->ask("deny stranger " + place_ + ".bad all");
     expect_refused_alone();
+}
+
+class KafkaNodeTime : public KafkaNode {
+  protected:
+    enum : std::int64_t { as_received, as_sent };
+    /// Of one message, sent by a bridge of its own.
+    Confirm carry(std::int64_t timestamp, const std::string& place, std::chrono::hours age) {
+        settings_.route("topic", place);
+        settings_.bridge("timestamp", timestamp);
+        start();
+        core::Message::Fields fields;
+        fields.topic = "plant/a";
+        fields.payload = as_bytes("x");
+        fields.received = WallTime(Feeder::now() - age);
+        const auto before = feeder_.read([&] { return feeder_.confirmed_.size(); });
+        feeder_.publish(0, fields);
+        EXPECT_TRUE(feeder_.wait_confirmed(before + 1)) << last_down();
+        connector_->stop(std::chrono::milliseconds(100));
+        return feeder_.read([&] { return feeder_.confirmed_.rbegin()->second; });
+    }
+};
+
+/// The node deletes what is over seven days old, by the time of the record, and checks every second.
+TEST_F(KafkaNodeTime, what_waited_longer_than_the_cluster_keeps_stays_there_under_the_time_of_sending) {
+    const std::string sent = place_ + "-sent";
+    const std::string received = place_ + "-received";
+    for (const auto& place : {sent, received}) peer_->configure_place(settings_, place);
+    EXPECT_EQ(carry(as_sent, sent, std::chrono::hours(24 * 8)).outcome, Outcome::delivered);
+    EXPECT_EQ(carry(as_received, received, std::chrono::hours(24 * 8)).outcome, Outcome::delivered);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!peer_->receive(received, 0).empty() && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_TRUE(peer_->receive(received, 0).empty()) << "the node keeps it: this test shows nothing";
+    EXPECT_EQ(peer_->receive(sent, 1).size(), 1U);
+}
+
+TEST_F(KafkaNodeTime, what_came_in_under_a_clock_that_ran_ahead_is_taken_under_the_time_of_sending) {
+    peer_->configure_place(settings_, place_);
+    peer_->ask("config " + place_ + " message.timestamp.after.max.ms=3600000");
+    const Confirm refused = carry(as_received, place_, std::chrono::hours(-2));
+    EXPECT_EQ(refused.outcome, Outcome::refused);
+    EXPECT_NE(refused.reason.find("timestamp"), std::string::npos) << refused.reason;
+    EXPECT_EQ(carry(as_sent, place_, std::chrono::hours(-2)).outcome, Outcome::delivered);
+    EXPECT_EQ(peer_->receive(place_, 1).size(), 1U);
 }
 
 TEST_F(KafkaNode, what_is_too_large_for_the_topic_alone_is_refused_out_of_a_full_batch) {

@@ -85,7 +85,8 @@ std::vector<KafkaRecord> read_topic(const std::string& servers, const std::strin
             at_end.insert(message->partition);
         } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             at_end.erase(message->partition);
-            all.push_back({message->partition, message->offset, to_received(*message)});
+            all.push_back({message->partition, message->offset, rd_kafka_message_timestamp(message, nullptr),
+                           to_received(*message)});
         }
         rd_kafka_message_destroy(message);
     }

@@ -13,6 +13,7 @@ namespace sluice::bridge::test {
 struct KafkaRecord {
     int partition = 0;
     std::int64_t offset = 0;
+    std::int64_t timestamp_ms = 0;  ///< since 1970
     Received received;
 };
 
