@@ -71,15 +71,16 @@ class AmqpWaitingRoute : public AmqpConnector {
         })) << last_down();
     }
     /// With other traffic going on all the time.
-    void expect_confirmed_when_mended(std::size_t already) {
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(40);
+    void expect_confirmed_when_mended(std::size_t already,
+                                      std::chrono::seconds time = std::chrono::seconds(40)) {
+        const auto deadline = std::chrono::steady_clock::now() + time;
         const auto confirmed = [&] { return feeder_.read([&] { return feeder_.confirmed_.count({1, 1}); }); };
         std::size_t sent = 0;
         while (confirmed() == 0 && std::chrono::steady_clock::now() < deadline) {
             publish_numbers(0, 1);
             ASSERT_TRUE(feeder_.wait_confirmed(already + ++sent));
         }
-        EXPECT_EQ(confirm_of(1, 1).outcome, Outcome::delivered);
+        EXPECT_EQ(confirm_of(1, 1).outcome, Outcome::delivered) << confirm_of(1, 1).reason;
         EXPECT_TRUE(feeder_.wait([&] { return feeder_.stalls_.back().empty(); })) << "the stall did not end";
     }
     std::string exchange_;
@@ -117,7 +118,9 @@ TEST_F(AmqpWaitingRoute, its_exchange_goes_under_way) {
 }
 
 TEST_F(AmqpWaitingRoute, its_exchange_may_not_be_written) {
-    AmqpClient(node_->port()).make_exchange(exchange_);
+    AmqpClient client(node_->port());
+    client.make_exchange(exchange_);
+    client.make_queue(exchange_, exchange_, "#");
     ASSERT_EQ(peer_->ask("ctl set_permissions guest .* '^(?!.*-exchange$).*' .*").substr(0, 2), "ok");
     start();
     ASSERT_TRUE(feeder_.wait_up());
@@ -126,6 +129,9 @@ TEST_F(AmqpWaitingRoute, its_exchange_may_not_be_written) {
     publish_numbers(0, 50);
     ASSERT_TRUE(feeder_.wait_confirmed(50)) << last_down();
     EXPECT_EQ(downs(), 1U) << "the channel was closed once";
+    ASSERT_EQ(peer_->ask("ctl set_permissions guest .* .* .*").substr(0, 2), "ok");
+    expect_confirmed_when_mended(50, std::chrono::seconds(90));  // asked for once a minute
+    EXPECT_EQ(downs(), 1U) << last_down();
 }
 
 }  // namespace
