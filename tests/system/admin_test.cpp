@@ -9,6 +9,7 @@
 
 #include "tests/support/run_command.hpp"
 #include "tests/support/sluiced_process.hpp"
+#include "tests/system/bridge_watch.hpp"
 #include "tests/system/mosquitto.hpp"
 #include "tests/system/mqtt_client.hpp"
 #include "tests/system/paths.hpp"
@@ -32,12 +33,7 @@ class Admin : public ::testing::Test {
     std::string url(const std::string& path = "") const {
         return fmt::format("http://127.0.0.1:{}{}", broker_.admin_port(), path);
     }
-    /// "STATUS BODY"
-    std::string get(const std::string& path) const {
-        const auto answer = run_command({"curl", "-s", "-w", "%{stderr}%{http_code}", url(path)});
-        EXPECT_EQ(answer.exit_code, 0) << "is curl installed?";
-        return answer.err + " " + answer.out;
-    }
+    std::string get(const std::string& path) const { return admin_answer(broker_, path); }
 
     TempFolder folder_;
     SluicedProcess broker_{folder_.path()};

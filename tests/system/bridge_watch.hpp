@@ -1,6 +1,7 @@
 #pragma once
 /// A broker with one bridge, and what its admin API says about that.
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <chrono>
 #include <functional>
@@ -25,6 +26,14 @@ anonymous = true
 port = 0
 )",
                        folder.string(), threads);
+}
+
+/// "STATUS BODY" from the admin port.
+inline std::string admin_answer(const SluicedProcess& broker, const std::string& path) {
+    const auto answer = run_command({"curl", "-s", "-w", "%{stderr}%{http_code}",
+                                     fmt::format("http://127.0.0.1:{}{}", broker.admin_port(), path)});
+    EXPECT_EQ(answer.exit_code, 0) << "is curl installed?";
+    return answer.err + " " + answer.out;
 }
 
 inline nlohmann::json bridge_status(const SluicedProcess& broker) {

@@ -112,14 +112,22 @@ from = "plant/#"
     }
     enum class Expected : std::uint8_t { waits, away, up };
     /// A bridge that waits is "blocked" when its connector says why, one that is up under load "progressing".
+    /// Only a bridge that is connected and gets nothing through makes the gateway ill.
     void expect_state(Expected expected) {
         static const std::map<Expected, std::set<std::string>> states{
             {Expected::waits, {"stalled", "blocked"}},
             {Expected::away, {"connecting"}},
             {Expected::up, {"connected", "progressing"}}};
-        EXPECT_TRUE(wait_for_bridge(
-            broker_, [&](const json& s) { return states.at(expected).contains(s.value("state", "")); }))
-            << *states.at(expected).begin() << ": " << bridge_status(broker_).dump();
+        const char* const health = expected == Expected::waits ? "503 " : "200 ";
+        std::string said;
+        EXPECT_TRUE(wait_for_bridge(broker_,
+                                    [&](const json& s) {
+                                        said = admin_answer(broker_, "/healthz");
+                                        return states.at(expected).contains(s.value("state", "")) &&
+                                               said.starts_with(health);
+                                    }))
+            << *states.at(expected).begin() << ": " << bridge_status(broker_).dump() << said;
+        EXPECT_EQ(said.find("bridge 'up'") != std::string::npos, expected == Expected::waits) << said;
     }
     /// Under load: first short, so that the client library rides it out by itself, then until the bridge
     /// gives up.
