@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock_history.hpp"
 #include "base/log.hpp"
 #include "base/result.hpp"
 #include "base/settings.hpp"
@@ -148,7 +149,7 @@ class Connector {
 };
 
 /// Changes whenever anything in this header or what it includes changes its layout.
-constexpr std::uint32_t connector_abi = 6;
+constexpr std::uint32_t connector_abi = 7;
 
 /// What a module exports as `extern "C" const ConnectorModule sluice_connector_module`.
 struct ConnectorModule {
@@ -157,6 +158,8 @@ struct ConnectorModule {
     /// A module has its own copy of base/log: the loader points it at the process's one. Lines of all levels
     /// come to `sink`, which filters.
     void (*set_log_sink)(log::Sink sink) = nullptr;
+    /// The same for base/clock: ages of messages are told by the process's history. It outlives the module.
+    void (*set_clock_history)(ClockHistory& history) = nullptr;
     std::span<const SettingRow> (*bridge_rows)() = nullptr;
     std::span<const SettingRow> (*route_rows)() = nullptr;
     std::shared_ptr<void> (*make_bridge_settings)() = nullptr;  ///< with defaults; rows are assigned into it

@@ -1,5 +1,6 @@
 #pragma once
 /// The part of a module's export that is the same for all.
+#include "base/clock_history.hpp"
 #include "base/log.hpp"
 #include "bridge/connector.hpp"
 
@@ -9,6 +10,11 @@ namespace sluice::bridge {
 inline void adopt_log_sink(log::Sink sink) {
     log::set_level(log::Level::debug);
     log::set_sink(sink);
+}
+
+/// ConnectorModule::set_clock_history.
+inline void adopt_clock_history(ClockHistory& history) {
+    ClockHistory::use(history);
 }
 
 template <class T>

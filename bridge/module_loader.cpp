@@ -38,7 +38,7 @@ Result<const ConnectorModule*, std::string> check_module(const ConnectorModule* 
     }
     if (module->type != type)
         return Err{fmt::format("{}: holds the type '{}', expected '{}'", path, module->type, type)};
-    if (!module->set_log_sink || !module->bridge_rows || !module->route_rows ||
+    if (!module->set_log_sink || !module->set_clock_history || !module->bridge_rows || !module->route_rows ||
         !module->make_bridge_settings || !module->make_route_settings || !module->create)
         return Err{fmt::format("{}: the module is incomplete", path)};
     return module;
@@ -83,6 +83,7 @@ Result<const ConnectorModule*, std::string> ModuleLoader::load(std::string_view 
         auto module = open_module(path.string(), type);
         if (!module) return module;
         (*module)->set_log_sink(&log::write);
+        (*module)->set_clock_history(ClockHistory::instance());
         loaded_.emplace(type, *module);
         return module;
     }

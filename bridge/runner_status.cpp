@@ -49,8 +49,8 @@ shard::BridgeStatus BridgeRunner::status() const {
     status.in_messages =
         status.confirmed + status.refused + status.dropped + status.replaced + status.spool_messages;
     if (oldest > 0) {
-        status.oldest_age_s =
-            std::max(0.0, static_cast<double>(Now::read().wall.time_since_epoch().count() - oldest) / 1000.0);
+        const Millis age = age_of(WallTime(Millis(oldest)), Now::read().wall);
+        status.oldest_age_s = std::max(0.0, std::chrono::duration<double>(age).count());
     }
     {
         const std::lock_guard lock(text_mutex_);

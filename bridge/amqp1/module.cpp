@@ -95,6 +95,7 @@ SLUICE_EXPORT_MODULE const sluice::bridge::ConnectorModule sluice_connector_modu
     .abi = sluice::bridge::connector_abi,
     .type = "amqp1",
     .set_log_sink = &sluice::bridge::adopt_log_sink,
+    .set_clock_history = &sluice::bridge::adopt_clock_history,
     .bridge_rows = &sluice::bridge::amqp1::bridge_rows,
     .route_rows = &sluice::bridge::amqp1::route_rows,
     .make_bridge_settings = &sluice::bridge::make_settings_struct<sluice::bridge::amqp1::Amqp1Settings>,

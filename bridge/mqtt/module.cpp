@@ -90,6 +90,7 @@ SLUICE_EXPORT_MODULE const sluice::bridge::ConnectorModule sluice_connector_modu
     .abi = sluice::bridge::connector_abi,
     .type = "mqtt",
     .set_log_sink = &sluice::bridge::adopt_log_sink,
+    .set_clock_history = &sluice::bridge::adopt_clock_history,
     .bridge_rows = &sluice::bridge::mqtt::bridge_rows,
     .route_rows = &sluice::bridge::mqtt::route_rows,
     .make_bridge_settings = &sluice::bridge::make_settings_struct<sluice::bridge::mqtt::MqttSettings>,

@@ -100,6 +100,7 @@ class Caretaker {
         // systemd restarts us when the signs of life stop, so they stop when any shard does not turn.
         if (wiring_.probe_liveness()) systemd::notify_watchdog();
         wiring_.sample_bridges();
+        wiring_.keep_clock_history();
         timer_.expires_after(interval_);
         timer_.async_wait([this](const boost::system::error_code& error) {
             if (!error) look();

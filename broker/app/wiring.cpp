@@ -99,6 +99,7 @@ Result<void, std::string> Wiring::open_store() {
         const auto kept = decoy_secret_->keep_in(config_.data_dir + "/auth.secret");
         if (!kept) log::warn("auth: " + kept.error());
     }
+    if (durable) clock_file_ = ClockFile(config_.data_dir);
     gateway_id_ = durable ? load_gateway_id(config_.data_dir) : make_gateway_id();
     retained_ =
         std::make_unique<core::RetainedIndex>(retained_max(), static_cast<std::uint32_t>(shard_count()));

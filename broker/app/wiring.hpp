@@ -7,6 +7,7 @@
 #include "admin/http_server.hpp"
 #include "app/bridge_set.hpp"
 #include "app/broker_stats.hpp"
+#include "app/clock_file.hpp"
 #include "app/config.hpp"
 #include "app/shard_set.hpp"
 #include "auth/decoy_secret.hpp"
@@ -37,6 +38,8 @@ class Wiring {
     void publish_sys();
     /// What bridges have done since the last time, for their rates. Call about every 5 s, from one thread.
     void sample_bridges() { bridges_->sample(); }
+    /// Keeps what was wrong about the clock. Call every few seconds, from one thread.
+    void keep_clock_history() { clock_file_.keep(); }
     /// 0: never.
     std::chrono::seconds sys_interval() const { return config_.sys_interval; }
     /// Of the listeners in the order of the settings; tells what "port = 0" became. After start().
@@ -56,6 +59,7 @@ class Wiring {
     Config config_;
     ModuleSource modules_;
     std::string gateway_id_;
+    ClockFile clock_file_;
     std::unique_ptr<store::Store> store_;
     store::Recovered recovered_;
     std::unique_ptr<core::RetainedIndex> retained_;

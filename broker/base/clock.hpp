@@ -16,10 +16,12 @@ struct Now {
     MonoTime mono{};
     WallTime wall{};
 
-    static Now read() {
-        return {std::chrono::time_point_cast<Millis>(std::chrono::steady_clock::now()),
-                std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now())};
-    }
+    /// Notes it in the ClockHistory when the wall clock has been set.
+    static Now read();
 };
+
+/// How long ago it was that the clock said `since`, when it says `now`. Right also when it was set in between
+/// (see ClockHistory). A time before the clock was set at all, of which nothing more is known, is 0.
+Millis age_of(WallTime since, WallTime now);
 
 }  // namespace sluice

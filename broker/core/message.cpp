@@ -127,13 +127,13 @@ std::optional<std::uint32_t> Message::expiry_interval_s() const {
 
 bool Message::expired(WallTime now) const {
     const auto interval = expiry_interval_s();
-    return interval && now >= received() + std::chrono::seconds(*interval);
+    return interval && age_of(received(), now) >= std::chrono::seconds(*interval);
 }
 
 std::optional<std::uint32_t> Message::remaining_expiry_s(WallTime now) const {
     const auto interval = expiry_interval_s();
     if (!interval) return std::nullopt;
-    const auto passed = std::chrono::duration_cast<std::chrono::seconds>(now - received()).count();
+    const auto passed = std::chrono::duration_cast<std::chrono::seconds>(age_of(received(), now)).count();
     if (passed <= 0) return interval;
     return passed >= *interval ? 1U : static_cast<std::uint32_t>(*interval - passed);
 }

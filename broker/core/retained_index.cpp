@@ -251,9 +251,11 @@ std::vector<RetainedIndex::Expired> RetainedIndex::expire(WallTime now, std::siz
     std::vector<Expired> gone;
     for (Stripe& stripe : impl_->stripes) {
         const std::lock_guard lock(stripe.mutex);
-        while (gone.size() < messages_max && !stripe.deadlines.empty() &&
-               stripe.deadlines.begin()->first <= now) {
-            gone.push_back({stripe.erase(stripe.deadlines.begin()->second), impl_->order.take(writer)});
+        auto due = stripe.deadlines.begin();
+        while (gone.size() < messages_max && due != stripe.deadlines.end() && due->first <= now) {
+            const auto entry = (due++)->second;
+            if (!entry->message->expired(now)) continue;  // the clock was set since it came
+            gone.push_back({stripe.erase(entry), impl_->order.take(writer)});
             impl_->size.fetch_sub(1, std::memory_order_relaxed);
         }
     }

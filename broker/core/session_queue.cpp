@@ -236,7 +236,7 @@ void Session::enqueue(QueueEntry entry, bool to_store_only) {
 
 bool Session::drop_if_stale(const QueueEntry& entry, Now now, Effects& effects) {
     const bool too_old =
-        bounds().age_max.count() > 0 && now.wall - entry.message->received() > bounds().age_max;
+        bounds().age_max.count() > 0 && age_of(entry.message->received(), now.wall) > bounds().age_max;
     if (!too_old && !entry.message->expired(now.wall)) return false;  // [MQTT-3.3.2-5]
     effects.drops.push_back({DropReason::expired, entry.row});
     settle(entry.row, effects);

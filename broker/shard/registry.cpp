@@ -189,7 +189,7 @@ void Shard::schedule_end_of_session(SubscriberId id, WillAtOnce at_once) {
 }
 
 Millis Shard::time_left(const Slot& s, std::uint32_t interval_s) {
-    const auto passed = std::max(Millis(0), now().wall - *s.disconnected_at);
+    const auto passed = std::max(Millis(0), age_of(*s.disconnected_at, now().wall));
     return std::max(Millis(0), std::chrono::duration_cast<Millis>(std::chrono::seconds(interval_s)) - passed);
 }
 

@@ -79,7 +79,8 @@ from = "plant/#"
 {}
 )",
                            bridge::test::type_of(peer_name_), server_,
-                           is_kafka() ? "options = [\"topic.metadata.refresh.interval.ms=500\"]"
+                           is_kafka() ? "timestamp = \"sent\"\noptions = "
+                                        "[\"topic.metadata.refresh.interval.ms=500\"]"
                                       : "heartbeat = \"2s\"",
                            spool_,
                            is_kafka() ? fmt::format("topic = \"{}\"", place_)

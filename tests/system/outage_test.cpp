@@ -1,4 +1,5 @@
 /// What can go wrong between broker and upstream, under load.
+#include "tests/support/wrong_clock.hpp"
 #include "tests/system/outage_fixture.hpp"
 
 namespace sluice::test {
@@ -27,6 +28,28 @@ TEST_P(Outage, broker_is_killed_while_it_drains) {
         EXPECT_GT(bridge_status(broker_).value("spool_messages", 0), 0) << "it was killed too late";
     }
     finish();
+    expect_everything_arrived();
+}
+
+/// The gateway starts with the time of its last shutdown, nine days ago, and takes messages in; a message may
+/// wait for seven. Then NTP sets the clock.
+TEST_P(Outage, clock_is_set_while_messages_wait) {
+    spool_ = "inflight_max = 50";
+    WrongClock clock(folder_.path(), -std::chrono::hours(24 * 9));
+    start_broker();
+    publish_for(Milliseconds(300));
+    peer_->freeze();
+    publish_for(Milliseconds(1500));
+    clock.set(Milliseconds(0));
+    ASSERT_TRUE(broker_.wait_for_log("clock: it was set forward by 7776")) << broker_.log();
+    publish_for(Milliseconds(300));
+    kill_broker();
+    start_broker();
+    EXPECT_GT(bridge_status(broker_).value("spool_messages", 0), 1000);
+    EXPECT_LT(bridge_status(broker_).value("oldest_age_s", 1e9), 600.0);
+    peer_->thaw();
+    finish();
+    EXPECT_EQ(bridge_status(broker_).value("dropped_expired", -1), 0) << bridge_status(broker_).dump();
     expect_everything_arrived();
 }
 
