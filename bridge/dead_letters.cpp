@@ -68,11 +68,20 @@ bool DeadLetters::take(const core::QueueEntry& entry) {
     return false;
 }
 
+std::string DeadLetters::staleness(const core::Message& message) const {
+    const WallTime now = host_.now().wall;
+    if (message.expired(now)) return "its Message Expiry Interval has passed";
+    const bool too_old = spec_.age_max.count() > 0 && age_of(message.received(), now) > spec_.age_max;
+    return too_old ? "it is older than spool.age_max, and would be dropped" : "";
+}
+
 bool DeadLetters::retry(const core::QueueEntry& entry, const Buried& buried) {
     const auto route = std::find_if(spec_.routes.begin(), spec_.routes.end(),
                                     [&](const auto& one) { return one.name == buried.route; });
     if (route == spec_.routes.end()) {
         answer_.problem = fmt::format("the bridge has no route '{}' any more", buried.route);
+    } else if (auto problem = staleness(*entry.message); !problem.empty()) {
+        answer_.problem = fmt::format("{}: {}", entry.row, problem);
     } else if (!host_.give(route->lane, dig_up(*entry.message, buried))) {
         answer_.problem = "the spool is full";
         return false;

@@ -25,6 +25,7 @@ struct DeadLettersSpec {
         shard::LinkNumber lane = 0;  ///< on this shard
     };
     std::vector<Route> routes;
+    Millis age_max{0};  ///< of the routes' queues; 0: however old
 };
 
 /// Requests are served one after the other, each a window of the queue at a time. On its shard's thread.
@@ -52,6 +53,8 @@ class DeadLetters final : public shard::Link {
     void read_on(core::RowId after);
     /// False: the request is done.
     bool take(const core::QueueEntry& entry);
+    /// Why the queue of its route would drop it; empty when it would not.
+    std::string staleness(const core::Message& message) const;
     /// False: the rest would fare no better.
     bool retry(const core::QueueEntry& entry, const Buried& buried);
     void finish();

@@ -264,7 +264,8 @@ void BridgeRunner::add_old_dead_letters(const std::vector<std::string>& spools) 
 }
 
 void BridgeRunner::add_dead_letters(const DeadRecord& record, std::size_t queue) {
-    DeadLettersSpec dead{.number = record.number, .bridge = settings_.name, .routes = {}};
+    DeadLettersSpec dead{
+        .number = record.number, .bridge = settings_.name, .routes = {}, .age_max = settings_.spool.age_max};
     for (const auto& lane : lanes_)
         if (lane->shard == record.shard) dead.routes.push_back({route_names_[lane->route], lane->number});
     shard::LinkSpec spec;

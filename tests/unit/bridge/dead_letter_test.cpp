@@ -85,10 +85,13 @@ class FakeQueue final : public shard::LinkHost {
     static constexpr shard::LinkNumber dead = 1, lane = 2;
 
     FakeQueue()
-        : letters_({.number = dead, .bridge = "plant", .routes = {{"live", lane}}}, *this,
-                   std::make_shared<DeadLetterStats>()) {}
+        : letters_({.number = dead,
+                    .bridge = "plant",
+                    .routes = {{"live", lane}},
+                    .age_max = std::chrono::hours(24)},
+                   *this, std::make_shared<DeadLetterStats>()) {}
 
-    Now now() override { return {}; }
+    Now now() override { return now_; }
     void attach_link(shard::LinkNumber, std::uint16_t) override {}
     void detach_link(shard::LinkNumber) override {}
     void confirm(shard::LinkNumber, wire::PacketId) override {}
@@ -138,6 +141,7 @@ class FakeQueue final : public shard::LinkHost {
     core::RowId newest_ = 0;
     std::vector<core::RowId> reads_;
     std::vector<shard::DeadLetterRequest::Answer> answers_;
+    Now now_{MonoTime{}, refused_at};
     bool full_ = false, refuses_again_ = false;
     int given_ = 0;
     DeadLetters letters_;
@@ -174,6 +178,31 @@ TEST(DeadLetters, those_without_a_route_stay_and_a_full_spool_ends_it) {
     EXPECT_EQ(queue.answers_[1].done, 0U);
     EXPECT_EQ(queue.answers_[1].problem, "the spool is full");
     EXPECT_EQ(queue.queue_.size(), 3U);
+}
+
+TEST(DeadLetters, what_the_spool_would_drop_stays) {
+    FakeQueue queue;
+    core::Message::Fields fields;
+    fields.topic = "a";
+    const auto put = [&](std::chrono::hours age, std::optional<std::uint32_t> expiry_interval_s) {
+        fields.received = queue.now_.wall - age;
+        fields.expiry_interval_s = expiry_interval_s;
+        queue.put(bury(*core::Message::freeze(fields), "live", "no", refused_at));
+    };
+    put(std::chrono::hours(23), {});
+    put(std::chrono::hours(25), {});
+    put(std::chrono::hours(23), 86'400);
+    put(std::chrono::hours(1), 3'600);
+    queue.ask(Task::retry, {2});
+    queue.ask(Task::retry, {4});
+    queue.ask(Task::retry);
+    queue.serve();
+    ASSERT_EQ(queue.answers_.size(), 3U);
+    EXPECT_EQ(queue.answers_[0].problem, "2: it is older than spool.age_max, and would be dropped");
+    EXPECT_EQ(queue.answers_[1].problem, "4: its Message Expiry Interval has passed");
+    EXPECT_EQ(queue.answers_[2].done, 2U);
+    EXPECT_EQ(queue.given_, 2);
+    EXPECT_EQ(queue.queue_.size(), 2U);
 }
 
 TEST(DeadLetters, ids_that_are_there_and_not_there) {
