@@ -30,6 +30,8 @@ shard::Link::Delivered Lane::deliver(const core::Send& send) {
 void Lane::flush(Now now) {
     if (paused_) return;
     const std::size_t take = pace_.allow(batch_.size(), now.mono);
+    // What waits for its turn does not wait for the upstream.
+    if (take < batch_.size() && in_flight_.empty()) note_progress(now);
     if (take == 0) return;
     std::vector<Outgoing> offer(std::make_move_iterator(batch_.begin()),
                                 std::make_move_iterator(batch_.begin() + static_cast<std::ptrdiff_t>(take)));

@@ -11,7 +11,7 @@ namespace sluice::bridge {
 /// One thread at a time.
 class Progress {
   public:
-    /// Counts since any beginning, which never fall.
+    /// Counts since any beginning, which never fall. `confirmed`: or what else counts as gone.
     void add(MonoTime now, std::uint64_t arrived, std::uint64_t confirmed) {
         samples_[next_ % samples_.size()] = {now, arrived, confirmed};
         ++next_;

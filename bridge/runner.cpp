@@ -309,6 +309,7 @@ bool BridgeRunner::has_route(std::string_view name) const {
 }
 
 void BridgeRunner::pause(bool paused) {
+    if (!paused) going_since_ms_ = Now::read().mono.time_since_epoch().count();
     paused_ = paused;
     tell_all(shard::LinkPaused{paused});
     if (down_) down_->pause(paused);
@@ -331,6 +332,7 @@ void BridgeRunner::set_reason(const std::string& reason) {
 }
 
 void BridgeRunner::on_up(std::uint64_t epoch) {
+    going_since_ms_ = Now::read().mono.time_since_epoch().count();
     up_ = true;
     stalled_ = false;
     set_reason({});

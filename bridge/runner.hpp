@@ -13,6 +13,7 @@
 #include "bridge/dead_letters.hpp"
 #include "bridge/down.hpp"
 #include "bridge/lane.hpp"
+#include "bridge/lane_health.hpp"
 #include "bridge/progress.hpp"
 #include "bridge/settings.hpp"
 #include "bridge/thinning.hpp"
@@ -66,6 +67,7 @@ class BridgeRunner final : private ConnectorEvents {
         std::size_t shard = 0;
         bool is_old = false;  ///< of a spool that nothing new enters
         std::shared_ptr<LaneStats> stats = std::make_shared<LaneStats>();
+        Progress progress;  ///< what comes and what leaves; under progress_mutex_
     };
     struct DeadRecord {
         shard::LinkNumber number = 0;
@@ -96,9 +98,11 @@ class BridgeRunner final : private ConnectorEvents {
     ThinningRules thinning_per_lane(const RouteSettings& route) const;
     void tell_all(const shard::LinkNote& note);
     void set_reason(const std::string& reason);
-    bool is_full() const;
-    shard::BridgeState state_of(const shard::BridgeStatus& status, std::int64_t progress_ms) const;
-    void add_forecast(shard::BridgeStatus& status) const;
+    static void add_counts(const LaneStats& lane, shard::BridgeStatus& status);
+    std::vector<LaneHealth> health_of_lanes() const;
+    /// State, reason, rates and forecast.
+    void add_health(shard::BridgeStatus& status) const;
+    void add_down(shard::BridgeStatus& status) const;
 
     const BridgeSettings settings_;
     const std::vector<std::string> route_names_;
@@ -116,6 +120,9 @@ class BridgeRunner final : private ConnectorEvents {
     std::atomic<bool> up_{false};
     std::atomic<bool> stalled_{false};  ///< the connector says so
     std::atomic<bool> paused_{false};
+    /// When it last came up or was resumed. The lanes hear of it a little later, and until then the time
+    /// before it would look like the upstream's silence.
+    std::atomic<std::int64_t> going_since_ms_{0};
     std::atomic<bool> stopped_{false};
     std::atomic<std::uint64_t> retried_{0};
     mutable std::mutex text_mutex_;

@@ -6,14 +6,18 @@
 namespace sluice::bridge {
 namespace {
 
-// Connected, with messages waiting, and nothing confirmed for so long: it says "connected" and forwards
-// nothing.
-constexpr auto stalled_after = std::chrono::seconds(15);
-// So near a bound of bytes a spool counts as full: the next message may not fit.
-constexpr double full_share = 0.98;
-
 std::uint64_t get(const std::atomic<std::uint64_t>& value) {
     return value.load(std::memory_order_relaxed);
+}
+
+/// Of a lane's messages, those that have left the spool otherwise than over its bounds.
+std::uint64_t left(const LaneStats& s) {
+    return get(s.confirmed) + get(s.refused) + get(s.replaced) + get(s.dropped_expired) +
+           get(s.dropped_other);
+}
+
+std::uint64_t arrived(const LaneStats& s) {
+    return left(s) + get(s.dropped_full) + get(s.backlog_messages);
 }
 
 }  // namespace
@@ -22,23 +26,12 @@ shard::BridgeStatus BridgeRunner::status() const {
     shard::BridgeStatus status;
     status.name = settings_.name;
     status.type = settings_.type;
-    std::int64_t oldest = 0, progress = 0;
+    std::int64_t oldest = 0;
     for (const auto& lane : lanes_) {
         const LaneStats& s = *lane->stats;
-        status.confirmed += get(s.confirmed);
-        status.refused += get(s.refused);
-        status.redelivered += get(s.redelivered);
-        status.dropped_full += get(s.dropped_full);
-        status.dropped_expired += get(s.dropped_expired);
-        status.dropped_other += get(s.dropped_other);
-        status.replaced += get(s.replaced);
-        status.thinned += get(s.thinned);
-        const auto waiting = get(s.backlog_messages);
-        status.spool_messages += waiting;
-        status.spool_bytes += get(s.backlog_bytes);
+        add_counts(s, status);
         const auto since = s.oldest_wall_ms.load(std::memory_order_relaxed);
-        if (waiting > 0 && since > 0 && (oldest == 0 || since < oldest)) oldest = since;
-        progress = std::max(progress, s.progress_mono_ms.load(std::memory_order_relaxed));
+        if (get(s.backlog_messages) > 0 && since > 0 && (oldest == 0 || since < oldest)) oldest = since;
     }
     for (const DeadRecord& dead : dead_) {
         status.dead += get(dead.stats->waiting);
@@ -46,77 +39,92 @@ shard::BridgeStatus BridgeRunner::status() const {
     }
     status.retried = get(retried_);
     status.dropped = status.dropped_full + status.dropped_expired + status.dropped_other;
-    status.in_messages =
-        status.confirmed + status.refused + status.dropped + status.replaced + status.spool_messages;
     if (oldest > 0) {
         const Millis age = age_of(WallTime(Millis(oldest)), Now::read().wall);
         status.oldest_age_s = std::max(0.0, std::chrono::duration<double>(age).count());
     }
-    {
-        const std::lock_guard lock(text_mutex_);
-        status.reason = reason_;
-        if (down_) status.down_problem = down_problem_;
-    }
-    if (down_) {
-        const DownStats& s = down_->stats();
-        status.has_down = true;
-        status.down_received = get(s.received);
-        status.down_kept = get(s.kept);
-        status.down_refused = get(s.refused);
-        status.down_own = get(s.own);
-        status.down_unsettled = static_cast<std::uint64_t>(std::max<std::int64_t>(0, s.unsettled.load()));
-    }
-    status.state = state_of(status, progress);
-    add_forecast(status);
+    add_down(status);
+    add_health(status);
     return status;
 }
 
-shard::BridgeState BridgeRunner::state_of(const shard::BridgeStatus& status, std::int64_t progress_ms) const {
+void BridgeRunner::add_counts(const LaneStats& lane, shard::BridgeStatus& status) {
+    status.in_messages += arrived(lane);
+    status.confirmed += get(lane.confirmed);
+    status.refused += get(lane.refused);
+    status.redelivered += get(lane.redelivered);
+    status.dropped_full += get(lane.dropped_full);
+    status.dropped_expired += get(lane.dropped_expired);
+    status.dropped_other += get(lane.dropped_other);
+    status.replaced += get(lane.replaced);
+    status.thinned += get(lane.thinned);
+    status.spool_messages += get(lane.backlog_messages);
+    status.spool_bytes += get(lane.backlog_bytes);
+}
+
+void BridgeRunner::add_down(shard::BridgeStatus& status) const {
+    if (!down_) return;
+    {
+        const std::lock_guard lock(text_mutex_);
+        status.down_problem = down_problem_;
+    }
+    const DownStats& s = down_->stats();
+    status.has_down = true;
+    status.down_received = get(s.received);
+    status.down_kept = get(s.kept);
+    status.down_refused = get(s.refused);
+    status.down_own = get(s.own);
+    status.down_unsettled = static_cast<std::uint64_t>(std::max<std::int64_t>(0, s.unsettled.load()));
+}
+
+std::vector<LaneHealth> BridgeRunner::health_of_lanes() const {
+    const std::int64_t now = Now::read().mono.time_since_epoch().count();
+    const std::int64_t going_since = going_since_ms_;
+    std::vector<LaneHealth> lanes;
+    const std::lock_guard lock(progress_mutex_);
+    for (const auto& lane : lanes_) {
+        const LaneStats& s = *lane->stats;
+        const auto progress = std::max(going_since, s.progress_mono_ms.load(std::memory_order_relaxed));
+        lanes.push_back({.route = route_names_[lane->route],
+                         .messages = get(s.backlog_messages),
+                         .bytes = get(s.backlog_bytes),
+                         .silent_ms = now - progress,
+                         .arrival_rate = lane->progress.arrival_rate(),
+                         .leave_rate = lane->progress.confirm_rate()});
+    }
+    return lanes;
+}
+
+void BridgeRunner::add_health(shard::BridgeStatus& status) const {
     using enum shard::BridgeState;
-    if (stopped_) return stopped;
-    if (paused_) return paused;
-    const bool waits = status.spool_messages > 0;
-    const auto since = Now::read().mono.time_since_epoch().count() - progress_ms;
-    const bool silent = since > std::chrono::milliseconds(stalled_after).count();
-    if (up_ && waits && !silent && !stalled_) return progressing;
-    if (is_full()) return full;
-    if (!up_) return connecting;
-    if (!waits) return connected;
-    return stalled_ ? blocked : stalled;
-}
-
-bool BridgeRunner::is_full() const {
+    const auto lanes = health_of_lanes();
     const core::QueueBounds bounds = bounds_per_lane();
-    return std::any_of(lanes_.begin(), lanes_.end(), [&](const auto& lane) {
-        return get(lane->stats->backlog_messages) >= bounds.messages_max ||
-               static_cast<double>(get(lane->stats->backlog_bytes)) >=
-                   full_share * static_cast<double>(bounds.bytes_max);
-    });
-}
-
-void BridgeRunner::add_forecast(shard::BridgeStatus& status) const {
     {
         const std::lock_guard lock(progress_mutex_);
         status.arrival_rate = progress_.arrival_rate();
         status.confirm_rate = progress_.confirm_rate();
     }
-    const double growth = status.arrival_rate - status.confirm_rate;
-    const auto waiting = static_cast<double>(status.spool_messages);
-    if (waiting > 0 && growth < 0) status.empty_in_s = waiting / -growth;
-    if (waiting == 0 || growth <= 0) return;
-    const double bytes_each = static_cast<double>(status.spool_bytes) / waiting;
-    const double messages_left = static_cast<double>(settings_.spool.messages_max) - waiting;
-    const double bytes_left =
-        static_cast<double>(settings_.spool.bytes_max) - static_cast<double>(status.spool_bytes);
-    status.full_in_s =
-        std::max(0.0, std::min(messages_left / growth,
-                               bytes_each > 0 ? bytes_left / (bytes_each * growth) : messages_left / growth));
+    const Forecast ahead = forecast(lanes, bounds);
+    status.full_in_s = ahead.full_in_s;
+    status.empty_in_s = ahead.empty_in_s;
+    {
+        const std::lock_guard lock(text_mutex_);
+        status.reason = reason_;
+    }
+    const Judgement judgement =
+        judge(lanes, bounds, {.up = up_, .stalled = stalled_, .confirm_rate = status.confirm_rate});
+    status.state = stopped_ ? stopped : paused_ ? paused : judgement.state;
+    if (status.state != judgement.state || judgement.routes.empty()) return;
+    const std::string routes = describe_routes(judgement.routes);
+    status.reason = status.reason.empty() ? routes : routes + ": " + status.reason;
 }
 
 void BridgeRunner::sample() {
     const shard::BridgeStatus now = status();
     const std::lock_guard lock(progress_mutex_);
-    progress_.add(Now::read().mono, now.in_messages, now.confirmed);
+    const MonoTime at = Now::read().mono;
+    progress_.add(at, now.in_messages, now.confirmed);
+    for (const auto& lane : lanes_) lane->progress.add(at, arrived(*lane->stats), left(*lane->stats));
 }
 
 }  // namespace sluice::bridge

@@ -240,6 +240,20 @@ TEST(LaneSilence, begins_when_there_is_something_to_confirm) {
     EXPECT_EQ(shard.silence(), Millis(20'000)) << "and more messages do not end it";
 }
 
+TEST(LaneSilence, is_not_the_upstreams_while_the_rate_holds_back) {
+    const auto pace = std::make_shared<DrainPace>(1);
+    for (int i = 0; i < 39; ++i) pace->join();
+    FakeShard shard(pace);
+    shard.up(10);
+    for (int i = 0; i < 30 * 20; ++i) shard.step();
+    EXPECT_EQ(shard.offered(), 0U) << "one in 40 s is its share";
+    EXPECT_EQ(shard.silence(), Millis(0));
+    shard.confirms_nothing();
+    for (int i = 0; i < 40 * 20; ++i) shard.step();
+    EXPECT_EQ(shard.offered(), 1U);
+    EXPECT_GE(shard.silence(), Millis(25'000)) << "for that one it does";
+}
+
 TEST(LaneSilence, is_not_the_upstreams_while_an_operator_pauses) {
     FakeShard shard(0);
     shard.up(0);
