@@ -61,6 +61,12 @@ class LaneQueue {
         window_ = 1;
         if (now >= held_until_) held_until_ = now + backoff_.next();
     }
+    /// None of those that wait is suspect any more. How many were.
+    std::size_t acquit() {
+        std::size_t count = 0;
+        for (Held& held : waiting_) count += std::exchange(held.suspect, false);
+        return count;
+    }
     /// When ready() may change by time alone; max() when not.
     Steady::time_point wake_at(Steady::time_point now) const {
         return !waiting_.empty() && held_until_ > now ? held_until_ : Steady::time_point::max();

@@ -149,7 +149,7 @@ void KafkaEngine::judge_failure(Report& report) {
 
 void KafkaEngine::settle_bad_topic(Held held, const std::string& topic, BadTopics::Verdict verdict) {
     if (verdict == BadTopics::Verdict::refuse) return refuse(held, bad_topics_.reason_of(topic));
-    lanes_.of(held).put_back(std::move(held), Steady::now());
+    hold_lane(std::move(held));
 }
 
 void KafkaEngine::refuse(const Held& held, std::string reason, Outcome outcome) {

@@ -159,6 +159,12 @@ std::optional<BadTopics::Verdict> ProducerEngine::check_topic(const Held& held) 
 
 void ProducerEngine::check_health(Worker& worker, bool all_brokers_down) {
     const auto now = Steady::now();
+void ProducerEngine::hold_lane(Held held) {
+    LaneQueue& lane = lanes_.of(held);
+    lane.put_back(std::move(held), Steady::now());
+    suspects_ -= lane.acquit();
+}
+
     const bool waiting = producer_->in_flight() > 0 && now - last_progress_ > settings_.confirm_timeout;
     if (all_brokers_down && !suspect_since_) suspect_since_ = now;
     if (!suspect_since_ && now - last_proof_ > (waiting ? settings_.confirm_timeout : probe_every))

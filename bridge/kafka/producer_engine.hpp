@@ -71,6 +71,8 @@ class ProducerEngine : public Engine {
     std::optional<BadTopics::Verdict> check_topic(const Held& held);
     void check_health(Worker& worker, bool all_brokers_down);
     /// How long nothing needs to be looked at while nothing happens.
+    /// The lane waits for its topic, perhaps for days: nobody is to travel alone meanwhile because of it.
+    void hold_lane(Held held);
     std::chrono::milliseconds wait_time() const;
 
     const std::string bridge_name_, origin_;

@@ -207,11 +207,7 @@ void TransactionEngine::abort(Worker& worker) {
         }
         group->clear();
     }
-    const auto now = Steady::now();
-    for (Held& held : missing_) {
-        LaneQueue& lane = lanes_.of(held);
-        lane.put_back(std::move(held), now);
-    }
+    for (Held& held : missing_) hold_lane(std::move(held));
     missing_.clear();
     worker.confirm(confirms_);
 }
@@ -301,7 +297,7 @@ bool TransactionEngine::send(LaneQueue& queue, Held held) {
         if (*verdict == BadTopics::Verdict::refuse) {
             refuse(record.held, bad_topics_.reason_of(topic_text_));
         } else {
-            queue.put_back(std::move(record.held), Steady::now());
+            hold_lane(std::move(record.held));
         }
         return true;
     }
@@ -378,8 +374,6 @@ void TransactionEngine::settle_bad_topic(Held held, const std::string& topic, rd
     if (note_bad_topic(held, topic, error) == BadTopics::Verdict::refuse) {
         refuse(held, bad_topics_.reason_of(topic));
     } else {
-        // Its lane waits, and nobody is to travel alone meanwhile.
-        if (std::exchange(held.suspect, false)) --suspects_;
         missing_.push_back(std::move(held));
     }
 }

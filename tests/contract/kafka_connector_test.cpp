@@ -23,6 +23,19 @@ class KafkaConnector : public ConnectorFixture {
         const auto created = settings_.module->create(settings_.spec);
         return created.ok() ? "" : created.error();
     }
+    /// Route 1 has this topic written out.
+    void start_with_second_route(const std::string& topic) {
+        settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
+        settings_.route("topic", topic, 1);
+        start();
+    }
+    void publish_second(std::string_view payload) {
+        core::Message::Fields fields;
+        fields.topic = "x/y";
+        fields.payload = as_bytes(payload);
+        fields.client_id = "device";
+        feeder_.publish(1, 1, core::Message::freeze(fields));
+    }
 };
 
 /// The same from the mock and from a real Kafka.
@@ -134,18 +147,9 @@ TEST_F(KafkaConnector, a_missing_topic_stalls_its_lane_only_and_goes_on_when_it_
     peer_->configure_place(settings_, place_);
     const std::string missing = place_ + "-missing";
     ASSERT_EQ(peer_->ask("topic_error " + missing + " 3"), "ok");
-    settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
-    settings_.route("topic", missing, 1);
-    start();
+    start_with_second_route(missing);
     ASSERT_TRUE(feeder_.wait_up());
-    const auto message = [](std::string_view payload) {
-        core::Message::Fields fields;
-        fields.topic = "x/y";
-        fields.payload = as_bytes(payload);
-        fields.client_id = "device";
-        return core::Message::freeze(fields);
-    };
-    for (const char* payload : {"1", "2", "3"}) feeder_.publish(1, 1, message(payload));
+    for (const char* payload : {"1", "2", "3"}) publish_second(payload);
     feeder_.publish_text(0, "plant/a", "other");
     ASSERT_TRUE(feeder_.wait_confirmed(1));
     ASSERT_TRUE(feeder_.wait([&] {
@@ -171,6 +175,30 @@ TEST_F(KafkaConnector, the_innocent_of_a_refused_batch_are_delivered) {
     for (std::uint64_t tag = 1; tag <= 51; ++tag) EXPECT_EQ(confirm_of(tag).outcome, Outcome::delivered);
     EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
     EXPECT_EQ(peer_->receive(place_, 51).size(), 51U);
+}
+
+TEST_F(KafkaConnector, a_suspect_whose_topic_is_missing_does_not_slow_the_others_down) {
+    peer_->configure_place(settings_, place_);
+    const std::string missing = place_ + "-missing";
+    ASSERT_EQ(peer_->ask("topic " + missing + " 1"), "ok");
+    start_with_second_route(missing);
+    ASSERT_TRUE(feeder_.wait_up());
+    feeder_.publish_text(0, "plant/a", "warm up");
+    publish_second("warm up");
+    ASSERT_TRUE(feeder_.wait_confirmed(2));
+    ASSERT_EQ(peer_->ask("topic_error " + missing + " 3"), "ok");
+    ASSERT_EQ(peer_->ask("error 0 10 1"), "ok");  // "too large", and alone
+    ASSERT_EQ(peer_->ask("error 0 29 1"), "ok");  // not allowed
+    publish_second("suspect");
+    ASSERT_TRUE(feeder_.wait([&] { return !feeder_.stalls_.empty() && !feeder_.stalls_.back().empty(); }));
+    ASSERT_EQ(peer_->ask("rtt 200"), "ok");
+    const auto began = std::chrono::steady_clock::now();
+    for (int i = 0; i < 25; ++i) feeder_.publish_text(0, "plant/a", std::to_string(i));
+    ASSERT_TRUE(feeder_.wait_confirmed(27));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(3000)) << "one at a time takes 5 s";
+    ASSERT_EQ(peer_->ask("rtt 0"), "ok");
+    ASSERT_EQ(peer_->ask("topic_error " + missing + " 0"), "ok");
+    ASSERT_TRUE(feeder_.wait_confirmed(28));
 }
 
 TEST_F(KafkaConnector, what_is_refused_alone_too_is_refused) {

@@ -37,6 +37,19 @@ TEST(LaneQueue, what_is_put_back_goes_first_again_in_the_old_order_after_a_pause
     EXPECT_EQ(lane.take().out.tag, 0U);
 }
 
+TEST(LaneQueue, acquits_those_that_wait) {
+    LaneQueue lane(1);
+    for (std::uint64_t i = 0; i < 4; ++i) lane.push(out(i), i);
+    Held a = lane.take(), b = lane.take(), c = lane.take();
+    a.suspect = b.suspect = c.suspect = true;
+    lane.put_back(std::move(a), t0);
+    lane.put_back(std::move(b), t0);
+    EXPECT_EQ(lane.acquit(), 2U) << "one is still under way";
+    EXPECT_FALSE(lane.front().suspect);
+    lane.put_back(std::move(c), t0);
+    EXPECT_EQ(lane.acquit(), 1U);
+}
+
 TEST(LaneQueue, after_trouble_one_goes_alone_and_success_opens_the_window) {
     LaneQueue lane(1);
     for (std::uint64_t i = 0; i < 10; ++i) lane.push(out(i), i);
