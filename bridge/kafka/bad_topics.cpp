@@ -20,8 +20,10 @@ BadTopics::Verdict BadTopics::note(std::string_view name, Named named, Fault fau
     Topic& topic = remember(name, now);
     topic.asked = false;
     topic.reason = std::move(reason);
-    const bool gave_up_lately =
-        last_given_up_ != Steady::time_point::min() && now - last_given_up_ < refused_for;
+    // It says how the cluster is set up, and nothing about a topic that was there: a node that has just
+    // started may not know of it yet.
+    const bool gave_up_lately = last_given_up_ != Steady::time_point::min() &&
+                                now - last_given_up_ < refused_for && !proven_.contains(name);
     const bool may_come = fault == Fault::missing && !topic.is_given_up() && !gave_up_lately &&
                           now - topic.since < named_by_message_wait;
     if (named == Named::by_config || may_come) {
@@ -30,6 +32,7 @@ BadTopics::Verdict BadTopics::note(std::string_view name, Named named, Fault fau
     }
     topic.refused_until = now + refused_for;
     last_given_up_ = now;
+    if (const auto found = proven_.find(name); found != proven_.end()) proven_.erase(found);
     topic.is_waited_for = false;
     return Verdict::refuse;
 }
@@ -48,8 +51,17 @@ BadTopics::Advice BadTopics::before_send(std::string_view name, Named named, Ste
     return Advice::ask;
 }
 
-void BadTopics::forgive(std::string_view name) {
+void BadTopics::delivered(std::string_view name) {
     if (const auto found = topics_.find(name); found != topics_.end()) topics_.erase(found);
+    if (proven_.contains(name)) return;
+    // Those in use are soon there again.
+    if (proven_.size() >= topics_max) proven_.clear();
+    proven_.emplace(name);
+}
+
+void BadTopics::new_connection() {
+    topics_.clear();
+    last_given_up_ = next_question_ = Steady::time_point::min();
 }
 
 std::string BadTopics::reason_of(std::string_view name) const {

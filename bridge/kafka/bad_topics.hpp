@@ -2,6 +2,7 @@
 /// BadTopics: the topics that the cluster does not have, or not for us, and what that means for messages.
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -24,7 +25,7 @@ class BadTopics {
     /// What to do before a message goes to the topic.
     enum class Advice : std::uint8_t {
         send,
-        ask,     ///< the cluster for the topic first, and note() or forgive() what it says
+        ask,     ///< the cluster for the topic first, and note() or delivered() what comes of it
         refuse,  ///< because of reason_of()
     };
 
@@ -35,13 +36,14 @@ class BadTopics {
     /// the question takes a round trip.
     Advice before_send(std::string_view topic, Named named, Steady::time_point now);
     /// Something was delivered to it.
-    void forgive(std::string_view topic);
+    void delivered(std::string_view topic);
     bool knows(std::string_view topic) const { return topics_.contains(topic); }
     std::string reason_of(std::string_view topic) const;
     /// One that lanes wait for; empty: none.
     std::string_view waited_for() const;
     bool empty() const { return topics_.empty(); }
-    void clear() { *this = {}; }
+    /// Whatever was wrong may be right now. What was delivered stays known.
+    void new_connection();
 
   private:
     struct Topic {
@@ -56,6 +58,7 @@ class BadTopics {
     void forget_one();
 
     std::map<std::string, Topic, std::less<>> topics_;
+    std::set<std::string, std::less<>> proven_;  ///< something was delivered to them, and none given up since
     Steady::time_point last_given_up_ = Steady::time_point::min();
     Steady::time_point next_question_ = Steady::time_point::min();  ///< for those that were given up
 };

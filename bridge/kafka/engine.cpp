@@ -22,7 +22,7 @@ void KafkaEngine::serve(Worker& worker) {
         ::poll(&waiting, 1, static_cast<int>(wait_time().count()));
         worker.clear_wake();
         PollResult events;
-        events.want_topics = !bad_topics_.empty();
+        events.want_topics = wants_topics();
         producer_->poll(events);
         judge(events);
         lanes_.push(worker.take());
@@ -123,7 +123,7 @@ void KafkaEngine::judge(PollResult& events) {
 void KafkaEngine::judge_delivered(const Report& report) {
     last_proof_ = Steady::now();
     backoff_.reset();
-    if (!report.topic.empty()) bad_topics_.forgive(report.topic);
+    if (!report.topic.empty()) bad_topics_.delivered(report.topic);
     if (report.held.suspect) --suspects_;
     lanes_.of(report.held).finished(report.held);
     confirms_.push_back({report.held.out.lane, report.held.out.tag, Outcome::delivered, {}});

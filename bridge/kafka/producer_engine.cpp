@@ -49,13 +49,15 @@ ProducerEngine::ProducerEngine(ConnectorSpec spec, KafkaSettings settings, ConfP
       settings_(std::move(settings)),
       conf_(std::move(conf)),
       routes_(std::move(routes)),
+      messages_name_topics_(std::any_of(routes_.begin(), routes_.end(),
+                                        [](const Route& route) { return !route.topic.is_literal(); })),
       backoff_(backoff_seed(bridge_name_)),
       lanes_(backoff_seed(bridge_name_)) {}
 
 bool ProducerEngine::connect(Worker& worker) {
     lanes_.clear();
     suspects_ = 0;
-    bad_topics_.clear();
+    bad_topics_.new_connection();
     suspect_since_.reset();
     down_reason_.clear();
     stall_.clear();
@@ -157,14 +159,14 @@ std::optional<BadTopics::Verdict> ProducerEngine::check_topic(const Held& held) 
     return BadTopics::Verdict::wait;
 }
 
-void ProducerEngine::check_health(Worker& worker, bool all_brokers_down) {
-    const auto now = Steady::now();
 void ProducerEngine::hold_lane(Held held) {
     LaneQueue& lane = lanes_.of(held);
     lane.put_back(std::move(held), Steady::now());
     suspects_ -= lane.acquit();
 }
 
+void ProducerEngine::check_health(Worker& worker, bool all_brokers_down) {
+    const auto now = Steady::now();
     const bool waiting = producer_->in_flight() > 0 && now - last_progress_ > settings_.confirm_timeout;
     if (all_brokers_down && !suspect_since_) suspect_since_ = now;
     if (!suspect_since_ && now - last_proof_ > (waiting ? settings_.confirm_timeout : probe_every))

@@ -67,18 +67,21 @@ class ProducerEngine : public Engine {
     BadTopics::Named named(const Held& held) const;
     /// The cluster has said that of the topic of a message.
     BadTopics::Verdict note_bad_topic(const Held& held, const std::string& topic, rd_kafka_resp_err_t error);
+    /// Whether bad_topics_ is to be told where something was delivered.
+    bool wants_topics() const { return messages_name_topics_ || !bad_topics_.empty(); }
     /// Before a message goes to topic_text_. None: it may go.
     std::optional<BadTopics::Verdict> check_topic(const Held& held);
-    void check_health(Worker& worker, bool all_brokers_down);
-    /// How long nothing needs to be looked at while nothing happens.
     /// The lane waits for its topic, perhaps for days: nobody is to travel alone meanwhile because of it.
     void hold_lane(Held held);
+    void check_health(Worker& worker, bool all_brokers_down);
+    /// How long nothing needs to be looked at while nothing happens.
     std::chrono::milliseconds wait_time() const;
 
     const std::string bridge_name_, origin_;
     const KafkaSettings settings_;
     const ConfPtr conf_;
     const std::vector<Route> routes_;
+    const bool messages_name_topics_;  ///< of some route
     Backoff backoff_;
 
     // One connection's worth; reset by connect().

@@ -268,7 +268,7 @@ void TransactionEngine::wait(Worker& worker, milliseconds longest) {
 
 void TransactionEngine::poll_producer(Worker& worker) {
     PollResult events;
-    events.want_topics = !bad_topics_.empty();
+    events.want_topics = wants_topics();
     producer_->poll(events);
     judge(events);
     if (down_reason_.empty()) check_health(worker, events.all_brokers_down);
@@ -338,7 +338,7 @@ void TransactionEngine::judge(PollResult& events) {
             continue;
         }
         last_proof_ = Steady::now();
-        if (!report.topic.empty()) bad_topics_.forgive(report.topic);
+        if (!report.topic.empty()) bad_topics_.delivered(report.topic);
         if (report.held.suspect) {
             report.held.suspect = false;
             --suspects_;

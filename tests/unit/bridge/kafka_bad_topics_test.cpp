@@ -37,7 +37,7 @@ TEST_F(BadTopicsTest, one_of_the_config_is_waited_for_without_end) {
         EXPECT_EQ(before_send(Named::by_config), Advice::send) << "once for each complaint";
         EXPECT_EQ(topics_.waited_for(), "t");
     }
-    topics_.forgive("t");
+    topics_.delivered("t");
     EXPECT_TRUE(topics_.empty());
 }
 
@@ -67,7 +67,7 @@ TEST_F(BadTopicsTest, what_was_given_up_is_asked_for_once_a_minute) {
     EXPECT_EQ(before_send(Named::by_message), Advice::refuse);
     now_ += seconds(60);
     EXPECT_EQ(before_send(Named::by_message), Advice::ask);
-    topics_.forgive("t");
+    topics_.delivered("t");
     EXPECT_EQ(before_send(Named::by_message), Advice::send);
 }
 
@@ -87,6 +87,31 @@ TEST_F(BadTopicsTest, where_one_was_given_up_others_get_no_time) {
     EXPECT_EQ(topics_.note("u", Named::by_message, Fault::missing, "no", now_), Verdict::refuse);
     now_ += seconds(61);
     EXPECT_EQ(topics_.note("v", Named::by_message, Fault::missing, "no", now_), Verdict::wait);
+}
+
+TEST_F(BadTopicsTest, one_that_has_taken_messages_has_its_time_whatever_else_is_missing) {
+    topics_.delivered("good");
+    topics_.new_connection();
+    note(Named::by_message, Fault::missing);
+    now_ += seconds(10);
+    EXPECT_EQ(note(Named::by_message, Fault::missing), Verdict::refuse);
+    const auto good = [&] { return topics_.note("good", Named::by_message, Fault::missing, "no", now_); };
+    EXPECT_EQ(good(), Verdict::wait) << "the node has just started";
+    topics_.delivered("good");
+    EXPECT_EQ(good(), Verdict::wait);
+    now_ += seconds(10);
+    EXPECT_EQ(good(), Verdict::refuse) << "somebody has deleted it";
+    EXPECT_EQ(good(), Verdict::refuse);
+}
+
+TEST_F(BadTopicsTest, what_has_taken_messages_does_not_fill_the_memory) {
+    for (int i = 0; i < 5000; ++i) topics_.delivered(std::to_string(i));
+    topics_.note("t", Named::by_message, Fault::forbidden, "no", now_);
+    int known = 0;
+    for (int i = 0; i < 5000; ++i)
+        known +=
+            topics_.note(std::to_string(i), Named::by_message, Fault::missing, "no", now_) == Verdict::wait;
+    EXPECT_EQ(known, 1000);
 }
 
 TEST_F(BadTopicsTest, many_that_were_given_up_are_asked_for_one_by_one) {
