@@ -21,7 +21,24 @@ std::string with_reason(std::string text, const wire::Properties& properties) {
     return text;
 }
 
+/// Of a DISCONNECT. Most codes are about the server or the connection as a whole.
+Ending ending_of(wire::ReasonCode code) {
+    using wire::ReasonCode;
+    if (is_for_good(code)) return Ending::message;
+    const bool is_vague = code == ReasonCode::unspecified_error || code == ReasonCode::malformed_packet ||
+                          code == ReasonCode::protocol_error ||
+                          code == ReasonCode::implementation_specific_error;
+    return is_vague ? Ending::hung_up : Ending::other;
+}
+
 }  // namespace
+
+bool is_for_good(wire::ReasonCode code) {
+    using wire::ReasonCode;
+    return code == ReasonCode::not_authorized || code == ReasonCode::topic_name_invalid ||
+           code == ReasonCode::packet_too_large || code == ReasonCode::payload_format_invalid ||
+           code == ReasonCode::retain_not_supported || code == ReasonCode::qos_not_supported;
+}
 
 std::string to_text(wire::ReasonCode code) {
     const std::string_view name = wire::name_of(code);
@@ -49,6 +66,7 @@ Result<std::unique_ptr<Connection>, std::string> Connection::open(const MqttSett
         return Err{fmt::format("{}: {}", to_text(server), taken.error())};
     const auto now = Steady::now();
     connection->last_received_ = connection->last_sent_ = connection->last_headway_ = now;
+    connection->opened_at_ = now;
     return connection;
 }
 
@@ -126,7 +144,7 @@ std::string Connection::take_connack(const wire::Frame& frame, const std::string
 
 bool Connection::flush() {
     if (!problem_.empty()) return false;
-    if (!stream_->flush()) problem_ = fmt::format("the connection is lost: {}", stream_->problem());
+    if (!stream_->flush()) lose();
     if (stream_->written_bytes() != written_seen_) {
         written_seen_ = stream_->written_bytes();
         last_sent_ = Steady::now();
@@ -144,7 +162,7 @@ bool Connection::service(const std::function<void(const wire::Frame&)>& on_frame
         return true;
     });
     if (!fed) break_off(fmt::format("the server sent a bad packet: {}", fed.error().what));
-    if (!alive) break_off(fmt::format("the connection is lost: {}", stream_->problem()));
+    if (!alive) lose();
     keep_alive();
     return flush();
 }
@@ -154,15 +172,25 @@ void Connection::take(const wire::Frame& frame, const std::function<void(const w
         ping_open_ = false;
         proved_ = true;
     } else if (frame.type == wire::PacketType::disconnect) {
-        const auto disconnect = wire::decode_disconnect(version_, frame.body);
-        problem_ =
-            disconnect
-                ? with_reason(fmt::format("the server ended the connection: {}", to_text(disconnect->code)),
-                              disconnect->properties)
-                : "the server ended the connection";
+        take_disconnect(frame);
     } else {
         on_frame(frame);
     }
+}
+
+void Connection::take_disconnect(const wire::Frame& frame) {
+    const auto disconnect = wire::decode_disconnect(version_, frame.body);
+    ending_ = disconnect ? ending_of(disconnect->code) : Ending::other;
+    problem_ = disconnect ? with_reason(
+                                fmt::format("the server ended the connection: {}", to_text(disconnect->code)),
+                                disconnect->properties)
+                          : "the server ended the connection";
+}
+
+void Connection::lose() {
+    if (!problem_.empty()) return;
+    problem_ = fmt::format("the connection is lost: {}", stream_->problem());
+    ending_ = stream_->is_closed_by_peer() ? Ending::hung_up : Ending::other;
 }
 
 /// The first problem is the cause; what follows comes of it.
@@ -175,13 +203,7 @@ void Connection::break_off(std::string problem) {
 void Connection::keep_alive() {
     const auto now = Steady::now();
     if (!ping_open_) {
-        if (now - std::min(last_received_, last_sent_) < limits_.keep_alive / 2) return;
-        ByteBuffer ping;
-        wire::encode_pingreq(ping);
-        send(ping);
-        ping_open_ = true;
-        ping_sent_ = last_headway_ = now;
-        acknowledged_bytes_ = stream_->acknowledged_bytes();
+        if (now - std::min(last_received_, last_sent_) >= limits_.keep_alive / 2) ping();
         return;
     }
     if (const auto acknowledged = stream_->acknowledged_bytes(); acknowledged != acknowledged_bytes_) {
@@ -191,6 +213,16 @@ void Connection::keep_alive() {
     if (now - std::max({ping_sent_, last_received_, last_headway_}) > limits_.keep_alive)
         break_off(fmt::format("the server has shown no sign of life for {} s (keep_alive)",
                               std::chrono::ceil<std::chrono::seconds>(now - last_received_).count()));
+}
+
+void Connection::ping() {
+    if (ping_open_) return;
+    ByteBuffer ping;
+    wire::encode_pingreq(ping);
+    send(ping);
+    ping_open_ = true;
+    ping_sent_ = last_headway_ = Steady::now();
+    acknowledged_bytes_ = stream_->acknowledged_bytes();
 }
 
 void Connection::wait(Worker& worker, milliseconds longest) {

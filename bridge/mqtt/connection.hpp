@@ -31,6 +31,16 @@ struct ServerLimits {
     std::chrono::milliseconds keep_alive{0};
 };
 
+/// What the end of a connection says of the messages that were under way.
+enum class Ending : std::uint8_t {
+    other,    ///< nothing: the network, a server that is busy or goes away, a breach that we saw
+    hung_up,  ///< the server closed it and did not say why: perhaps one was not to its taste
+    message,  ///< the server's words mean a message
+};
+
+/// What no further attempt will change. 0x95 to 0x9B stand in no table for PUBACK [MQTT5 3.4.2.1], but
+/// servers use them there.
+bool is_for_good(wire::ReasonCode code);
 /// "quota exceeded (reason code 0x97)".
 std::string to_text(wire::ReasonCode code);
 
@@ -62,8 +72,12 @@ class Connection {
     /// Ends it because of what the peer has sent.
     void break_off(std::string problem);
     const std::string& problem() const { return problem_; }
+    Ending ending() const { return ending_; }
     /// The server has answered a ping: it is there for more than the CONNECT.
     bool proved() const { return proved_; }
+    /// Asks for a sign of life, unless that was done.
+    void ping();
+    Steady::time_point opened_at() const { return opened_at_; }
     /// Says goodbye, as far as there is room in the socket.
     void close();
 
@@ -74,6 +88,8 @@ class Connection {
                                             const MqttSettings& settings);
     std::string take_connack(const wire::Frame& frame, const std::string& user);
     void take(const wire::Frame& frame, const std::function<void(const wire::Frame&)>& on_frame);
+    void take_disconnect(const wire::Frame& frame);
+    void lose();
     void keep_alive();
 
     const wire::Version version_;
@@ -81,6 +97,8 @@ class Connection {
     wire::FrameReader reader_;
     ServerLimits limits_;
     std::string problem_;
+    Ending ending_ = Ending::other;
+    Steady::time_point opened_at_{};
     Steady::time_point last_received_{}, last_sent_{}, ping_sent_{};
     Steady::time_point last_headway_{};  ///< the peer's machine has acknowledged bytes
     std::uint64_t acknowledged_bytes_ = 0, written_seen_ = 0;

@@ -13,8 +13,6 @@
 namespace sluice::bridge::mqtt {
 namespace {
 
-using std::chrono::milliseconds;
-
 /// Bytes that wait for the socket; beyond it messages wait in their lanes.
 constexpr std::size_t pending_bytes_max = 256UL * 1024;
 /// What an MQTT packet can have [MQTT5 2.1.4].
@@ -24,13 +22,22 @@ WallTime wall_now() {
     return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
 }
 
-/// What no further attempt will change. 0x95 to 0x9B stand in no table for PUBACK [MQTT5 3.4.2.1], but
-/// servers use them there.
-bool is_for_good(wire::ReasonCode code) {
-    using wire::ReasonCode;
-    return code == ReasonCode::not_authorized || code == ReasonCode::topic_name_invalid ||
-           code == ReasonCode::packet_too_large || code == ReasonCode::payload_format_invalid ||
-           code == ReasonCode::retain_not_supported || code == ReasonCode::qos_not_supported;
+/// A server that hangs up later than this after a message does so for another reason.
+constexpr std::chrono::seconds prompt{10};
+/// So long a connection must stand, and answer a ping, before a message is put on trial again: a server that
+/// falls by itself, or because of a subscription, does so meanwhile.
+constexpr std::chrono::seconds trial_hold{2};
+/// The codes 0x80 and 0x83 say nothing; so often in a row they mean the message.
+constexpr int unwilling_max = 5;
+
+/// Without a reason: a gateway like this one answers so when its own upstream has refused the message.
+bool says_nothing(wire::ReasonCode code) {
+    return code == wire::ReasonCode::unspecified_error ||
+           code == wire::ReasonCode::implementation_specific_error;
+}
+
+Suspects::Id id_of(const Held& held) {
+    return {held.out.lane, held.out.sequence};
 }
 
 }  // namespace
@@ -88,11 +95,14 @@ bool MqttEngine::connect(Worker& worker) {
     sent_.clear();
     written_.clear();
     confirms_.clear();
+    written_unseen_ = false;
+    unwilling_.clear();
     down_reason_.clear();
     puback_reason_.clear();
     auto opened = Connection::open(settings_, servers_[server_], hello(), worker);
     if (!opened) {
         down_reason_ = opened.error();
+        suspects_.on_no_connection();
         return false;
     }
     connection_ = std::move(opened).value();
@@ -130,14 +140,29 @@ void MqttEngine::serve(Worker& worker) {
 
 /// False when the connection is lost.
 bool MqttEngine::service(Worker& worker) {
-    if (receiver_.settle(worker.take_settled(), *connection_)) backoff_.reset();
+    const bool settled = receiver_.settle(worker.take_settled(), *connection_);
     const bool alive = connection_->service([&](const wire::Frame& frame) { on_frame(frame, worker); });
     confirm_written();
     receiver_.work(worker, *connection_);
-    if (connection_->proved()) backoff_.reset();
-    if (!alive) down_reason_ = fmt::format("{}: {}", to_text(servers_[server_]), connection_->problem());
-    if (!alive) worker.confirm(confirms_);  // they came before the end
-    return alive;
+    // Attempts with a suspect are to be spaced.
+    if ((settled || connection_->proved()) && !suspects_.any()) backoff_.reset();
+    if (alive) return true;
+    down_reason_ = fmt::format("{}: {}", to_text(servers_[server_]), connection_->problem());
+    judge_end();
+    worker.confirm(confirms_);  // they came before the end
+    return false;
+}
+
+/// Of what was under way one may be the reason for the end.
+void MqttEngine::judge_end() {
+    std::set<Suspects::Id> under_way;
+    for (const auto& [id, sent] : sent_) under_way.insert(id_of(sent.held));
+    for (const Written& written : written_) under_way.insert(id_of(written.held));
+    const bool in_time = connection_->pending_bytes() > 0 || Steady::now() - last_sent_at_ < prompt;
+    if (!suspects_.on_end(connection_->ending(), under_way, in_time && !written_unseen_)) return;
+    backoff_.reset();
+    refuse(sent_.empty() ? written_.front().held : sent_.begin()->second.held,
+           fmt::format("the server hangs up each time that this message comes, {}", down_reason_));
 }
 
 /// At the end of life: waits for the acknowledgements of what was sent. What the server still sends is left
@@ -154,10 +179,11 @@ void MqttEngine::drain(Worker& worker) {
 }
 
 /// Short enough for pings: they are only looked at when we look.
-milliseconds MqttEngine::wait_time() {
+std::chrono::milliseconds MqttEngine::wait_time() {
     const auto longest = connection_->idle_max();
     const auto now = Steady::now();
     const auto at = lanes_.wake_at(now);
+    if (is_holding()) return milliseconds(50);
     if (at == Steady::time_point::max()) return longest;
     return std::min(longest, std::chrono::ceil<milliseconds>(at - now));
 }
@@ -177,6 +203,7 @@ void MqttEngine::on_frame(const wire::Frame& frame, Worker& worker) {
 }
 
 void MqttEngine::pump() {
+    tend_suspects();
     while (has_room() && send_one_per_lane()) {
         if (connection_->pending_bytes() >= pending_bytes_max && !connection_->flush()) return;
     }
@@ -185,8 +212,22 @@ void MqttEngine::pump() {
 }
 
 bool MqttEngine::has_room() const {
+    if (suspects_.any() && (!sent_.empty() || !written_.empty() || is_holding())) return false;
     const std::size_t window = std::min(connection_->limits().receive_maximum, publish_id_max);
     return sent_.size() < window && connection_->pending_bytes() < pending_bytes_max;
+}
+
+bool MqttEngine::is_holding() const {
+    return suspects_.on_trial() &&
+           (!connection_->proved() || Steady::now() - connection_->opened_at() < trial_hold);
+}
+
+void MqttEngine::tend_suspects() {
+    if (!suspects_.any()) return;
+    if (suspects_.on_trial() && !connection_->proved()) connection_->ping();
+    // What has not come by then has left the spool, and the others are not to wait for it.
+    if (!sent_.empty() || !written_.empty() || Steady::now() - connection_->opened_at() < prompt) return;
+    suspects_.forget_lanes([this](std::uint32_t lane) { return lanes_.at(lane).waiting() == 0; });
 }
 
 /// Beginning behind the lane that was served last. False when no lane had anything.
@@ -197,6 +238,10 @@ bool MqttEngine::send_one_per_lane() {
     const auto first = std::find_if(turn.begin(), turn.end(),
                                     [this](const auto& entry) { return entry.first > last_lane_; });
     std::rotate(turn.begin(), first, turn.end());
+    if (suspects_.any())
+        std::stable_sort(turn.begin(), turn.end(), [this](const auto& a, const auto& b) {
+            return suspects_.rank(a.first) < suspects_.rank(b.first);
+        });
     for (const auto& [id, lane] : turn) {
         if (!has_room()) break;
         last_lane_ = id;
@@ -209,7 +254,7 @@ void MqttEngine::send(Held held) {
     const MessageView view(*held.out.message);
     const HeaderList headers(view, wall_now(), {origin_, held.out.sequence});
     if (auto rendered = routes_.at(held.out.route).topic.render(view, topic_); !rendered)
-        return refuse(held, rendered.error(), Outcome::unmappable);
+        return finish(held, Outcome::unmappable, rendered.error());
     auto publish = to_publish(held, headers);
     if (!publish) return refuse(held, publish.error());
     const bool confirmed = publish->qos == wire::QoS::at_least_once;
@@ -219,10 +264,12 @@ void MqttEngine::send(Held held) {
     if (packet.size() > connection_->limits().packet_bytes_max)
         return refuse(held, fmt::format("the message makes a packet of {} bytes, the server takes at most {}",
                                         packet.size(), connection_->limits().packet_bytes_max));
-    if (sent_.empty()) last_progress_ = Steady::now();
+    last_sent_at_ = Steady::now();
+    if (sent_.empty()) last_progress_ = last_sent_at_;
+    suspects_.forget_before(id_of(held));
     connection_->send(packet);
     if (confirmed) {
-        sent_.emplace(publish->packet_id, std::move(held));
+        sent_.emplace(publish->packet_id, Sent{std::move(held), last_sent_at_});
     } else {
         written_.push_back({connection_->written_bytes() + connection_->pending_bytes(), std::move(held)});
     }
@@ -258,14 +305,19 @@ wire::PacketId MqttEngine::next_packet_id() {
     return last_packet_id_;
 }
 
-void MqttEngine::refuse(const Held& held, std::string reason, Outcome outcome) {
+void MqttEngine::finish(const Held& held, Outcome outcome, std::string reason) {
+    suspects_.forget(id_of(held));
+    unwilling_.erase(id_of(held));
     lanes_.of(held).finished(held);
     confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }
 
+void MqttEngine::refuse(const Held& held, std::string reason) {
+    finish(held, Outcome::refused, std::move(reason));
+}
+
 void MqttEngine::confirm(const Held& held) {
-    lanes_.of(held).finished(held);
-    confirms_.push_back({held.out.lane, held.out.tag, Outcome::delivered, {}});
+    finish(held, Outcome::delivered, {});
 }
 
 /// Read by hand: a code that is not legal in a PUBACK says what it says, and is no reason to break off.
@@ -273,8 +325,11 @@ void MqttEngine::on_puback(const wire::Frame& frame) {
     if (frame.body.size() < 2) return connection_->break_off("the server sent a bad PUBACK: too short");
     const auto found = sent_.find(read_u16(frame.body.data()));
     if (found == sent_.end()) return;  // of an earlier connection's PUBLISH
-    Held held = std::move(found->second);
+    Held held = std::move(found->second.held);
+    const Steady::time_point sent_at = found->second.at;
     sent_.erase(found);
+    written_unseen_ = false;
+    suspects_.on_answer(id_of(held));
     const auto code =
         frame.body.size() > 2 ? static_cast<wire::ReasonCode>(frame.body[2]) : wire::ReasonCode::success;
     last_progress_ = Steady::now();
@@ -288,8 +343,24 @@ void MqttEngine::on_puback(const wire::Frame& frame) {
     if (whole && whole->properties.reason_string)
         words += fmt::format(": {}", *whole->properties.reason_string);
     if (is_for_good(code)) {
+        puback_reason_.clear();
         backoff_.reset();
         return refuse(held, std::move(words));
+    }
+    on_unwilling(std::move(held), code, std::move(words),
+                 std::chrono::duration_cast<milliseconds>(last_progress_ - sent_at));
+}
+
+/// Not now; or never, when it says so at once and without a reason time and again. An answer that took long
+/// is the end of a wait there: what is behind the server is away, and nothing is wrong with the message.
+void MqttEngine::on_unwilling(Held held, wire::ReasonCode code, std::string words, milliseconds took) {
+    const bool counts = says_nothing(code) && took < prompt;
+    int& count = unwilling_[id_of(held)];
+    count = counts ? count + 1 : 0;
+    if (count >= unwilling_max) {
+        puback_reason_.clear();
+        backoff_.reset();
+        return refuse(held, fmt::format("{}, {} times in a row", words, unwilling_max));
     }
     puback_reason_ = std::move(words);
     lanes_.of(held).put_back(std::move(held), last_progress_);
@@ -299,6 +370,7 @@ void MqttEngine::confirm_written() {
     while (!written_.empty() && written_.front().end <= connection_->written_bytes()) {
         confirm(written_.front().held);
         written_.pop_front();
+        written_unseen_ = true;
         last_progress_ = Steady::now();
     }
 }

@@ -2,6 +2,7 @@
 /// The mqtt connector: keeps a connection alive and decides what the server's acknowledgements mean for the
 /// bridge.
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -13,6 +14,7 @@
 #include "bridge/mqtt/connection.hpp"
 #include "bridge/mqtt/receiver.hpp"
 #include "bridge/mqtt/settings.hpp"
+#include "bridge/mqtt/suspects.hpp"
 #include "bridge/worker.hpp"
 
 namespace sluice::bridge::mqtt {
@@ -33,6 +35,12 @@ class MqttEngine final : public Engine {
     void run(Worker& worker) override;
 
   private:
+    using milliseconds = std::chrono::milliseconds;
+    struct Sent {
+        Held held;
+        Steady::time_point at;
+    };
+
     bool connect(Worker& worker);
     Hello hello() const;
     void note_limits() const;
@@ -40,19 +48,24 @@ class MqttEngine final : public Engine {
     void serve(Worker& worker);
     void drain(Worker& worker);
     bool service(Worker& worker);
-    std::chrono::milliseconds wait_time();
+    void judge_end();
+    milliseconds wait_time();
     void on_frame(const wire::Frame& frame, Worker& worker);
 
     void pump();
     bool send_one_per_lane();
     bool has_room() const;
+    bool is_holding() const;
+    void tend_suspects();
     void send(Held held);
     Result<wire::Publish, std::string> to_publish(const Held& held, const HeaderList& headers);
     wire::PacketId next_packet_id();
-    void refuse(const Held& held, std::string reason, Outcome outcome = Outcome::refused);
+    void finish(const Held& held, Outcome outcome, std::string reason);
+    void refuse(const Held& held, std::string reason);
     void confirm(const Held& held);
 
     void on_puback(const wire::Frame& frame);
+    void on_unwilling(Held held, wire::ReasonCode code, std::string words, milliseconds took);
     void confirm_written();
     void show_stall(Worker& worker);
 
@@ -63,18 +76,22 @@ class MqttEngine final : public Engine {
     Receiver receiver_;
     Backoff backoff_;
     std::size_t server_ = 0;
+    Suspects suspects_;
 
     // One connection's worth; reset by connect().
     std::unique_ptr<Connection> connection_;
     LaneSet lanes_;
     std::uint32_t last_lane_ = 0;  ///< sent last: with a small Receive Maximum each lane has its turn
-    std::unordered_map<wire::PacketId, Held> sent_;  ///< at QoS 1
+    std::unordered_map<wire::PacketId, Sent> sent_;  ///< at QoS 1
     wire::PacketId last_packet_id_ = 0;
     struct Written {
         std::uint64_t end;  ///< of its bytes in the stream
         Held held;
     };
     std::deque<Written> written_;  ///< at QoS 0, until the socket has them
+    Steady::time_point last_sent_at_{};
+    bool written_unseen_ = false;            ///< a message at QoS 0 went, and no PUBACK has come since
+    std::map<Suspects::Id, int> unwilling_;  ///< how often in a row a message got a code that says nothing
     std::vector<Confirm> confirms_;
     std::string down_reason_;
     std::string puback_reason_;  ///< why the server does not take a message now

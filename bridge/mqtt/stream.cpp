@@ -4,6 +4,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cerrno>
+#include <cstring>
+
 namespace sluice::bridge::mqtt {
 namespace {
 
@@ -48,6 +51,12 @@ bool Stream::read(ByteBuffer& into) {
 
 std::string Stream::problem() const {
     return socket_->problem().empty() ? "the server closed the connection" : socket_->problem();
+}
+
+/// A peer that closes with bytes unread resets the connection. With TLS these words are the same.
+bool Stream::is_closed_by_peer() const {
+    const std::string& problem = socket_->problem();
+    return problem.empty() || problem == std::strerror(ECONNRESET) || problem == std::strerror(EPIPE);
 }
 
 std::uint64_t Stream::acknowledged_bytes() const {

@@ -30,6 +30,8 @@ class Stream {
     /// What the peer's machine has acknowledged: it rises while a large packet crawls over a slow link.
     std::uint64_t acknowledged_bytes() const;
     std::string problem() const;
+    /// Once it is lost: the peer has ended it, not the way to it.
+    bool is_closed_by_peer() const;
 
   private:
     using Moved = ClientSocket::Moved;
