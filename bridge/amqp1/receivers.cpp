@@ -135,7 +135,8 @@ void Receivers::take(Source& source, pn_delivery_t* delivery) {
 void Receivers::reject(Source& source, pn_delivery_t* delivery, const char* condition,
                        const std::string& why) {
     std::uint64_t suppressed = 0;
-    if (rejected_lines.allow(wall_now().time_since_epoch().count(), suppressed))
+    const auto now = std::chrono::duration_cast<Millis>(Steady::now().time_since_epoch());
+    if (rejected_lines.allow(now.count(), suppressed))
         log::warn(fmt::format("amqp1: message rejected bridge={} address=\"{}\" reason=\"{}\" suppressed={}",
                               bridge_name_, source.settings.address, why, suppressed));
     pn_condition_t* said = pn_disposition_condition(pn_delivery_local(delivery));
