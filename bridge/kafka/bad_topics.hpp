@@ -1,66 +1,9 @@
 #pragma once
-/// BadTopics: the topics that the cluster does not have, or not for us, and what that means for messages.
-#include <cstdint>
-#include <map>
-#include <set>
-#include <string>
-#include <string_view>
-
-#include "bridge/worker.hpp"
+/// BadTopics: Kafka's places are topics.
+#include "bridge/bad_places.hpp"
 
 namespace sluice::bridge::kafka {
 
-/// A topic that stands in the config is waited for: all of its route goes there, and an operator can make it
-/// or grant it. One that a message has named must not hold up those that go elsewhere: it is given up, and
-/// for a while its messages are refused without asking the cluster again. A topic may be both, for two
-/// routes. One thread.
-class BadTopics {
-  public:
-    enum class Named : std::uint8_t { by_config, by_message };
-    enum class Fault : std::uint8_t { missing, forbidden };
-    enum class Verdict : std::uint8_t {
-        wait,    ///< the lane waits and tries again
-        refuse,  ///< the message is refused
-    };
-    /// What to do before a message goes to the topic.
-    enum class Advice : std::uint8_t {
-        send,
-        ask,     ///< the cluster for the topic first, and note() or delivered() what comes of it
-        refuse,  ///< because of reason_of()
-    };
-
-    /// What the cluster has said of the topic; `reason` is one line for the operator.
-    Verdict note(std::string_view topic, Named named, Fault fault, std::string reason,
-                 Steady::time_point now);
-    /// Each bad topic is asked for once after each note(); of those that were given up one a second, since
-    /// the question takes a round trip.
-    Advice before_send(std::string_view topic, Named named, Steady::time_point now);
-    /// Something was delivered to it.
-    void delivered(std::string_view topic);
-    bool knows(std::string_view topic) const { return topics_.contains(topic); }
-    std::string reason_of(std::string_view topic) const;
-    /// One that lanes wait for; empty: none.
-    std::string_view waited_for() const;
-    bool empty() const { return topics_.empty(); }
-    /// Whatever was wrong may be right now. What was delivered stays known.
-    void new_connection();
-
-  private:
-    struct Topic {
-        Steady::time_point since;
-        Steady::time_point refused_until = Steady::time_point::min();  ///< min(): it is not given up
-        bool is_waited_for = false;                                    ///< by a lane, at the last note()
-        bool asked = false;                                            ///< since the last note()
-        std::string reason;
-        bool is_given_up() const { return refused_until != Steady::time_point::min(); }
-    };
-    Topic& remember(std::string_view topic, Steady::time_point now);
-    void forget_one();
-
-    std::map<std::string, Topic, std::less<>> topics_;
-    std::set<std::string, std::less<>> proven_;  ///< something was delivered to them, and none given up since
-    Steady::time_point last_given_up_ = Steady::time_point::min();
-    Steady::time_point next_question_ = Steady::time_point::min();  ///< for those that were given up
-};
+using BadTopics = BadPlaces;
 
 }  // namespace sluice::bridge::kafka
