@@ -31,6 +31,7 @@ class NoLinks final : public LinkEvents {
   public:
     void on_link_opened(pn_link_t*) override {}
     void on_link_closed(pn_link_t*) override {}
+    void on_session_ended(pn_condition_t*) override {}
     void on_delivery(pn_delivery_t*) override {}
 };
 
@@ -172,7 +173,9 @@ void Connection::take_event(pn_event_t* event, LinkEvents& events) {
             break;
         }
         case PN_SESSION_REMOTE_CLOSE: {
-            const auto text = condition_text(pn_session_remote_condition(session_));
+            pn_condition_t* condition = pn_session_remote_condition(session_);
+            events.on_session_ended(condition);
+            const auto text = condition_text(condition);
             lose(fmt::format("the server ended the session{}{}", text.empty() ? "" : ": ", text));
             pn_connection_close(driver_.connection);
             break;

@@ -23,6 +23,8 @@ class LinkEvents {
     virtual void on_link_opened(pn_link_t* link) = 0;
     /// The server has detached the link; its condition says why. All its deliveries are void.
     virtual void on_link_closed(pn_link_t* link) = 0;
+    /// The server has ended the session, and the connection will be lost; `condition` says why.
+    virtual void on_session_ended(pn_condition_t* condition) = 0;
     /// A delivery of ours has an outcome, or one of the server's has more bytes.
     virtual void on_delivery(pn_delivery_t* delivery) = 0;
 };

@@ -151,6 +151,13 @@ void Amqp1Engine::on_link_closed(pn_link_t* link) {
     }
 }
 
+/// RabbitMQ 4 does it to refuse a link: the one that stays unanswered, since links are answered in their
+/// order. Those of routes whose address is written out are opened before the receivers', others after.
+void Amqp1Engine::on_session_ended(pn_condition_t* condition) {
+    if (!senders_.blame(condition, receivers_.opening())) return;
+    backoff_.reset();  // the server is well, and other routes wait for it
+}
+
 void Amqp1Engine::on_delivery(pn_delivery_t* delivery) {
     if (pn_link_is_sender(pn_delivery_link(delivery))) {
         senders_.on_delivery(delivery);

@@ -33,6 +33,7 @@ class Amqp1Engine final : public Engine, private LinkEvents {
 
     void on_link_opened(pn_link_t* link) override;
     void on_link_closed(pn_link_t* link) override;
+    void on_session_ended(pn_condition_t* condition) override;
     void on_delivery(pn_delivery_t* delivery) override;
 
     const std::string bridge_name_, container_;

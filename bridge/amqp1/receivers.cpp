@@ -175,6 +175,11 @@ bool Receivers::settled_down() const {
                        [](const Source& source) { return source.opened || !source.problem.empty(); });
 }
 
+bool Receivers::opening() const {
+    return std::any_of(sources_.begin(), sources_.end(),
+                       [](const Source& source) { return source.link && !source.opened; });
+}
+
 Steady::time_point Receivers::wake_at() const {
     const auto now = Steady::now();
     auto earliest = Steady::time_point::max();

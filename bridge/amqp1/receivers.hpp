@@ -40,6 +40,8 @@ class Receivers {
     /// Why not all sources are open, as one line. Empty when they are; "connecting" is no problem yet, see
     /// settled_down().
     std::string problem() const;
+    /// The server has yet to answer a link.
+    bool opening() const;
     /// Each source is open or has a problem.
     bool settled_down() const;
     Steady::time_point wake_at() const;

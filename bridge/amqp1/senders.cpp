@@ -14,9 +14,20 @@ namespace {
 /// RabbitMQ 4 takes 256 links in a session.
 constexpr std::size_t links_max = 200;
 constexpr std::chrono::seconds link_idle_max{60};
+/// An address that a message names is asked for so often at least, while it may still come.
+constexpr std::chrono::milliseconds named_by_message_retry{2000};
+/// Asking again costs all routes their session.
+constexpr std::chrono::minutes barred_for{1};
 
 WallTime wall_now() {
     return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
+}
+
+std::optional<BadPlaces::Fault> fault_of(pn_condition_t* condition) {
+    const auto name = condition_name(condition);
+    if (name == "amqp:not-found") return BadPlaces::Fault::missing;
+    if (name == "amqp:unauthorized-access") return BadPlaces::Fault::forbidden;
+    return std::nullopt;
 }
 
 }  // namespace
@@ -33,8 +44,10 @@ void Senders::start(pn_session_t* session, const std::string& product) {
         if (!route.address.is_literal()) continue;
         const auto address = route.address.render(*core::Message::freeze({}));
         if (!address || links_.contains(*address) || links_.size() >= links_max) continue;
-        open_link(*add_link(*address, true));
+        Link& link = *add_link(*address, true);
+        if (progress_at_ >= link.retry_at) open_link(link);
     }
+    started_links_ = next_link_;
 }
 
 void Senders::reset() {
@@ -67,7 +80,12 @@ void Senders::pump_lane(LaneQueue& lane, std::size_t unsent_bytes_max) {
             refuse(lane.take(), "the address is empty");
             continue;
         }
-        Link* link = find_link(now);
+        const bool in_config = routes_.at(lane.front().out.route).address.is_literal();
+        if (!in_config && is_given_up(now)) {
+            refuse(lane.take(), bad_places_.reason_of(address_));
+            continue;
+        }
+        Link* link = find_link(in_config, now);
         if (!link || !can_send(*link, lane.front(), now)) return;
         if (pn_session_outgoing_bytes(session_) >= unsent_bytes_max) {
             wants_room_ = true;
@@ -86,14 +104,23 @@ Result<void, std::string> Senders::render(const Held& held, const MessageView& v
     return rendered;
 }
 
+/// `address_`, that a message has named. Not while there is a link: its end says more.
+bool Senders::is_given_up(Steady::time_point now) {
+    const auto found = links_.find(address_);
+    if (found != links_.end() && (found->second.link || found->second.in_config)) return false;
+    const auto advice = bad_places_.before_send(address_, BadPlaces::Named::by_message, now);
+    return advice == BadPlaces::Advice::refuse;
+}
+
 /// Of `address_`. Null while there are too many links, all of them in use.
-Senders::Link* Senders::find_link(Steady::time_point now) {
+Senders::Link* Senders::find_link(bool in_config, Steady::time_point now) {
     const auto found = links_.find(address_);
     Link* link = found != links_.end()                      ? &found->second
                  : links_.size() < links_max || make_room() ? add_link(address_, false)
                                                             : nullptr;
     if (!link) return nullptr;
     link->used_at = now;
+    link->in_config |= in_config;
     if (!link->link && now >= link->retry_at) open_link(*link);
     return link;
 }
@@ -101,7 +128,11 @@ Senders::Link* Senders::find_link(Steady::time_point now) {
 Senders::Link* Senders::add_link(const std::string& address, bool fixed) {
     Link& link = links_.try_emplace(address, seed_ + links_.size()).first->second;
     link.address = address;
-    link.fixed = fixed;
+    link.fixed = link.in_config = fixed;
+    if (const auto barred = barred_.find(address); barred != barred_.end()) {
+        link.retry_at = barred->second.until;
+        if (Steady::now() < link.retry_at) link.problem = barred->second.reason;
+    }
     return &link;
 }
 
@@ -133,7 +164,8 @@ void Senders::sweep() {
 }
 
 void Senders::open_link(Link& link) {
-    link.link = pn_sender(session_, fmt::format("sluice-up-{}", next_link_++).c_str());
+    link.number = next_link_++;
+    link.link = pn_sender(session_, fmt::format("sluice-up-{}", link.number).c_str());
     link.opened = false;
     pn_link_set_context(link.link, &link);
     pn_terminus_set_address(pn_link_target(link.link), link.address.c_str());
@@ -206,9 +238,41 @@ void Senders::on_link_closed(pn_link_t* link) {
     const std::string text = condition_text(condition);
     ours->problem =
         fmt::format("the server closed the link to '{}'{}{}", ours->address, text.empty() ? "" : ": ", text);
+    const auto fault = fault_of(condition);
     void_deliveries(*ours, condition_name(condition) == "amqp:link:message-size-exceeded");
     close_link(*ours);
-    ours->retry_at = Steady::now() + ours->backoff.next();
+    const auto now = Steady::now();
+    auto pause = ours->backoff.next();
+    if (fault && !ours->in_config) {
+        pause = std::min(pause, named_by_message_retry);
+        const auto verdict =
+            bad_places_.note(ours->address, BadPlaces::Named::by_message, *fault, ours->problem, now);
+        if (verdict == BadPlaces::Verdict::refuse) {  // nobody waits for it
+            ours->problem.clear();
+            ours->waiting_since.reset();
+        }
+    }
+    ours->retry_at = now + pause;
+}
+
+/// Links are answered in the order of their opening: it is the first without an answer. Those of start() are
+/// older than any receiver's. An address that messages name gets no time: each attempt costs a session.
+bool Senders::blame(pn_condition_t* condition, bool others_opening) {
+    if (!fault_of(condition)) return false;
+    Link* first = nullptr;
+    for (auto& [address, link] : links_)
+        if (link.link && !link.opened && (!first || link.number < first->number)) first = &link;
+    if (!first || (others_opening && first->number >= started_links_)) return false;
+    const auto now = Steady::now();
+    std::string reason = fmt::format("the server ended the session because of '{}': {}", first->address,
+                                     condition_text(condition));
+    if (first->in_config) {
+        barred_[first->address] = {std::move(reason), now + barred_for};
+    } else {
+        bad_places_.note(first->address, BadPlaces::Named::by_message, BadPlaces::Fault::forbidden,
+                         std::move(reason), now);
+    }
+    return true;
 }
 
 /// What was under way on a link that is gone. The one that was too large is known when it was alone; else
@@ -244,6 +308,7 @@ void Senders::on_delivery(pn_delivery_t* delivery) {
 
 void Senders::judge(Sent& sent, pn_delivery_t* delivery) {
     Link& link = *sent.link;
+    bad_places_.forgive(link.address);
     progress_ = true;
     progress_at_ = Steady::now();
     pn_disposition_t* outcome = pn_delivery_remote(delivery);

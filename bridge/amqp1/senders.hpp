@@ -12,6 +12,7 @@
 
 #include "bridge/amqp1/message_up.hpp"
 #include "bridge/backoff.hpp"
+#include "bridge/bad_places.hpp"
 #include "bridge/lane_queue.hpp"
 #include "bridge/mapping.hpp"
 
@@ -27,7 +28,8 @@ struct Route {
 
 /// Accepted is delivered, rejected is refused; released and modified messages go back to their lane, which
 /// waits. A link that the server takes away is opened again after a while, and what was under way on it goes
-/// back. All of this is for one connection at a time, and for the connector's thread.
+/// back. An address that a message names and that is missing or forbidden is given up for a while, one that
+/// is written out in the config is waited for. All but that is for one connection at a time; one thread.
 class Senders {
   public:
     Senders(std::vector<Route> routes, std::string origin, std::uint64_t seed);
@@ -44,6 +46,9 @@ class Senders {
 
     void on_link_opened(pn_link_t* link);
     void on_link_closed(pn_link_t* link);
+    /// The session was ended: because of one of our links? `others_opening`: it may be a receiver's. When it
+    /// is ours that address is left out for a while.
+    bool blame(pn_condition_t* condition, bool others_opening);
     void on_delivery(pn_delivery_t* delivery);
 
     std::vector<Confirm>& confirms() { return confirms_; }
@@ -60,7 +65,9 @@ class Senders {
         std::string address;
         pn_link_t* link = nullptr;  ///< null: to be opened, not before retry_at
         bool fixed = false;         ///< the address of a route without placeholders: kept open
+        bool in_config = false;     ///< a route without placeholders goes there
         bool opened = false;        ///< the server has answered
+        std::uint64_t number = 0;   ///< in the order of opening
         std::size_t unsettled = 0;
         bool carries_suspect = false;  ///< nothing else goes while it is on its way
         bool suspect_waits = false;    ///< for the rest to be settled
@@ -79,7 +86,8 @@ class Senders {
     void pump_lane(LaneQueue& lane, std::size_t unsent_bytes_max);
     /// Sets `address_` and `marks_`. The error says which part the message lacks.
     Result<void, std::string> render(const Held& held, const MessageView& view);
-    Link* find_link(Steady::time_point now);
+    bool is_given_up(Steady::time_point now);
+    Link* find_link(bool in_config, Steady::time_point now);
     Link* add_link(const std::string& address, bool fixed);
     bool make_room();
     void open_link(Link& link);
@@ -93,10 +101,18 @@ class Senders {
     void forget(Sent& sent);
     void void_deliveries(Link& link, bool too_large);
 
+    /// An address of the config that cost a session.
+    struct Barred {
+        std::string reason;
+        Steady::time_point until;
+    };
+
     const std::vector<Route> routes_;
     const std::string origin_;
     const std::uint64_t seed_;
     MessageEncoder encoder_;
+    BadPlaces bad_places_;                  ///< that messages name; outlives connections
+    std::map<std::string, Barred> barred_;  ///< likewise
 
     pn_session_t* session_ = nullptr;
     bool is_rabbitmq_ = false;
@@ -105,6 +121,7 @@ class Senders {
     std::list<Sent> sent_;
     std::vector<Confirm> confirms_;
     std::uint64_t next_tag_ = 0, next_link_ = 0;
+    std::uint64_t started_links_ = 0;  ///< those with smaller numbers were opened by start()
     bool progress_ = false;
     bool wants_room_ = false;
     Steady::time_point progress_at_{};

@@ -7,7 +7,8 @@ constexpr const char* help_text =
     "down | up | messages ADDRESS | rule ADDRESS accept|reject|release|modify|undeliverable|ignore COUNT "
     "[CONDITION "
     "TEXT...] | reject_subject ADDRESS SUBJECT | credit ADDRESS N | limit ADDRESS BYTES | "
-    "size_error ADDRESS BYTES | missing ADDRESS CONDITION TEXT... | present ADDRESS | "
+    "size_error ADDRESS BYTES | missing ADDRESS CONDITION TEXT... | missing_end ADDRESS CONDITION TEXT... | "
+    "present ADDRESS | "
     "detach ADDRESS CONDITION TEXT... | close CONDITION TEXT... | end CONDITION TEXT... | links | "
     "put ADDRESS JSON | rule_left ADDRESS | waiting ADDRESS | outcomes ADDRESS | quit";
 
@@ -71,7 +72,9 @@ std::string Server::run_command(const std::string& name, std::istringstream& wor
         std::getline(words, node.rule.text);
         return "ok";
     }
-    if (name == "missing" || name == "detach") return withhold(address, name == "detach", words);
+    node.missing_ends_session = name == "missing_end";
+    if (name == "missing" || name == "missing_end" || name == "detach")
+        return withhold(address, name == "detach", words);
     if (name == "present") {
         node.missing.clear();
         return "ok";

@@ -127,6 +127,11 @@ void Server::open(pn_connection_t* connection) {
 
 void Server::open_link(pn_link_t* link) {
     Node& node = node_of(link);
+    if (!node.missing.empty() && node.missing_ends_session) {
+        pn_session_t* session = pn_link_session(link);
+        set_condition(pn_session_condition(session), node.missing, node.missing_text);
+        return pn_session_close(session);
+    }
     if (!node.missing.empty()) {  // attached without a terminus, then detached (2.6.3)
         pn_link_open(link);
         set_condition(pn_link_condition(link), node.missing, node.missing_text);

@@ -37,6 +37,7 @@ struct Node {
     std::uint64_t limit = 0;       ///< announced
     std::uint64_t size_error = 0;  ///< not announced: a larger one costs the link
     std::string missing, missing_text;
+    bool missing_ends_session = false;  ///< as RabbitMQ 4 does it, instead of the link
     Rule rule;
     std::set<std::string> rejected_subjects;
     std::deque<std::string> waiting;  ///< to be fetched
