@@ -36,6 +36,7 @@ class LaneQueue {
     Held take() {
         Held held = std::move(waiting_.front());
         waiting_.pop_front();
+        suspects_ -= held.suspect;
         held.round = round_;
         ++in_flight_;
         return held;
@@ -44,6 +45,11 @@ class LaneQueue {
     void untake(Held held) {
         --in_flight_;
         insert(std::move(held));
+    }
+    /// It was not refused for itself: back to its place, to be sent again at once.
+    void take_again(Held held) {
+        ++retried_;
+        untake(std::move(held));
     }
     /// The upstream has taken it, or refused it for good.
     void finished(const Held& held) {
@@ -61,11 +67,10 @@ class LaneQueue {
         window_ = 1;
         if (now >= held_until_) held_until_ = now + backoff_.next();
     }
-    /// None of those that wait is suspect any more. How many were.
-    std::size_t acquit() {
-        std::size_t count = 0;
-        for (Held& held : waiting_) count += std::exchange(held.suspect, false);
-        return count;
+    bool has_suspects() const { return suspects_ > 0; }  ///< among those that wait
+    void acquit() {
+        for (Held& held : waiting_) held.suspect = false;
+        suspects_ = 0;
     }
     /// When ready() may change by time alone; max() when not.
     Steady::time_point wake_at(Steady::time_point now) const {
@@ -79,12 +84,14 @@ class LaneQueue {
     static constexpr std::uint32_t unlimited = 1U << 30;
 
     void insert(Held held) {
+        suspects_ += held.suspect;
         auto at = waiting_.begin();
         while (at != waiting_.end() && at->sequence < held.sequence) ++at;
         waiting_.insert(at, std::move(held));
     }
 
     std::deque<Held> waiting_;  ///< by sequence
+    std::size_t suspects_ = 0;  ///< of them
     std::uint32_t in_flight_ = 0;
     std::uint32_t window_ = unlimited;
     std::uint32_t round_ = 0;

@@ -308,7 +308,7 @@ void Senders::on_delivery(pn_delivery_t* delivery) {
 
 void Senders::judge(Sent& sent, pn_delivery_t* delivery) {
     Link& link = *sent.link;
-    bad_places_.forgive(link.address);
+    bad_places_.delivered(link.address);
     progress_ = true;
     progress_at_ = Steady::now();
     pn_disposition_t* outcome = pn_delivery_remote(delivery);

@@ -59,21 +59,6 @@ void KafkaEngine::close(Worker& worker, std::string reason) {
     lanes_.clear();
 }
 
-bool KafkaEngine::pump() {
-    for (auto& [id, queue] : lanes_)
-        if (!pump_lane(queue)) return false;
-    return true;
-}
-
-bool KafkaEngine::pump_lane(LaneQueue& queue) {
-    const auto now = Steady::now();
-    while (down_reason_.empty() && queue.ready(now)) {
-        if (suspects_ > 0 && producer_->in_flight() > 0) return true;
-        if (!send(queue, queue.take())) return false;
-    }
-    return true;
-}
-
 /// False when librdkafka's queue is full: reports will make room.
 bool KafkaEngine::send(LaneQueue& queue, Held held) {
     auto composed = compose(held);
@@ -110,13 +95,15 @@ bool KafkaEngine::send(LaneQueue& queue, Held held) {
 
 void KafkaEngine::judge(PollResult& events) {
     if (!events.reports.empty()) last_progress_ = Steady::now();
+    std::size_t suspects = 0;
     for (Report& report : events.reports) {
         if (report.error == RD_KAFKA_RESP_ERR_NO_ERROR) {
             judge_delivered(report);
         } else {
-            judge_failure(report);
+            judge_failure(report, suspects);
         }
     }
+    sieve_.refused(suspects);
     if (events.fatal) down_reason_ = fmt::format("fatal error of the producer: {}", *events.fatal);
 }
 
@@ -124,26 +111,22 @@ void KafkaEngine::judge_delivered(const Report& report) {
     last_proof_ = Steady::now();
     backoff_.reset();
     if (!report.topic.empty()) bad_topics_.delivered(report.topic);
-    if (report.held.suspect) --suspects_;
     lanes_.of(report.held).finished(report.held);
     confirms_.push_back({report.held.out.lane, report.held.out.tag, Outcome::delivered, {}});
 }
 
-void KafkaEngine::judge_failure(Report& report) {
+void KafkaEngine::judge_failure(Report& report, std::size_t& suspects) {
     Held& held = report.held;
     if (is_missing_topic(report.error)) {
         const auto verdict = note_bad_topic(held, report.topic, report.error);
         settle_bad_topic(std::move(held), report.topic, verdict);
     } else if (!is_permanent(report.error)) {
         down_reason_ = fmt::format("topic {}: {}", report.topic, report.text);
-    } else if (held.suspect) {
+    } else if (is_to_blame(held)) {
         refuse(held, fmt::format("topic {}: {}", report.topic, report.text));
     } else {
-        // The cluster refuses a batch as a whole, and most of it may be innocent: each of it travels alone
-        // once more, and only what fails alone is refused.
-        held.suspect = true;
-        ++suspects_;
-        lanes_.of(held).put_back(std::move(held), Steady::now());
+        ++suspects;
+        lanes_.of(held).take_again(std::move(held));
     }
 }
 
@@ -153,7 +136,6 @@ void KafkaEngine::settle_bad_topic(Held held, const std::string& topic, BadTopic
 }
 
 void KafkaEngine::refuse(const Held& held, std::string reason, Outcome outcome) {
-    if (held.suspect) --suspects_;
     lanes_.of(held).finished(held);
     confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }

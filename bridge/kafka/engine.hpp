@@ -19,12 +19,10 @@ class KafkaEngine final : public ProducerEngine {
     void drain(Worker& worker);
     void close(Worker& worker, std::string reason);
 
-    /// Sends what the lanes let out. False when librdkafka's queue is full.
-    bool pump();
-    bool pump_lane(LaneQueue& lane);
-    bool send(LaneQueue& lane, Held held);
+    bool send(LaneQueue& lane, Held held) override;
+    bool may_send() const override { return down_reason_.empty(); }
     void judge(PollResult& result);
-    void judge_failure(Report& report);
+    void judge_failure(Report& report, std::size_t& suspects);
     void settle_bad_topic(Held held, const std::string& topic, BadTopics::Verdict verdict);
     void refuse(const Held& held, std::string reason, Outcome outcome = Outcome::refused);
     void judge_delivered(const Report& report);

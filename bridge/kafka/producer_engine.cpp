@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.hpp"
 
@@ -56,7 +57,8 @@ ProducerEngine::ProducerEngine(ConnectorSpec spec, KafkaSettings settings, ConfP
 
 bool ProducerEngine::connect(Worker& worker) {
     lanes_.clear();
-    suspects_ = 0;
+    sieve_ = {};
+    sifting_ = false;
     bad_topics_.new_connection();
     suspect_since_.reset();
     down_reason_.clear();
@@ -159,10 +161,38 @@ std::optional<BadTopics::Verdict> ProducerEngine::check_topic(const Held& held) 
     return BadTopics::Verdict::wait;
 }
 
+void ProducerEngine::pump() {
+    // A group may be settled without anything of it being sent.
+    while (pump_group() && producer_->in_flight() == 0) {
+    }
+}
+
+bool ProducerEngine::pump_group() {
+    const auto now = Steady::now();
+    const bool idle = producer_->in_flight() == 0;
+    if (sifting_ && !idle) return false;
+    const auto is_suspect = [&](LaneQueue& queue) { return queue.ready(now) && queue.has_suspects(); };
+    sifting_ = std::any_of(lanes_.begin(), lanes_.end(), [&](auto& lane) { return is_suspect(lane.second); });
+    if (sifting_ && !idle) return false;
+    if (idle) sieve_.begin_group();
+    for (auto& [id, queue] : lanes_) {
+        if (sifting_ && !is_suspect(queue)) continue;
+        while (may_send() && queue.ready(now) && !(sifting_ && sieve_.is_full())) {
+            sieve_.sent();
+            if (!send(queue, queue.take())) return false;
+        }
+    }
+    return sifting_ && sieve_.is_full() && may_send();
+}
+
+bool ProducerEngine::is_to_blame(Held& held) {
+    return std::exchange(held.suspect, true) && sieve_.is_alone();
+}
+
 void ProducerEngine::hold_lane(Held held) {
     LaneQueue& lane = lanes_.of(held);
     lane.put_back(std::move(held), Steady::now());
-    suspects_ -= lane.acquit();
+    lane.acquit();
 }
 
 void ProducerEngine::check_health(Worker& worker, bool all_brokers_down) {

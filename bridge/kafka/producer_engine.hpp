@@ -10,6 +10,7 @@
 #include "bridge/connector.hpp"
 #include "bridge/kafka/bad_topics.hpp"
 #include "bridge/kafka/producer.hpp"
+#include "bridge/kafka/sieve.hpp"
 #include "bridge/lane_queue.hpp"
 #include "bridge/mapping.hpp"
 #include "bridge/worker.hpp"
@@ -71,6 +72,14 @@ class ProducerEngine : public Engine {
     bool wants_topics() const { return messages_name_topics_ || !bad_topics_.empty(); }
     /// Before a message goes to topic_text_. None: it may go.
     std::optional<BadTopics::Verdict> check_topic(const Held& held);
+    /// Sends what the lanes let out: of suspects a group at a time, and nothing else meanwhile.
+    void pump();
+    /// False when nothing more is to be sent now.
+    virtual bool send(LaneQueue& lane, Held held) = 0;
+    /// Whether anything may be sent.
+    virtual bool may_send() const = 0;
+    /// A batch was refused as a whole: whether it is this message's fault. If not, it is suspect from now on.
+    bool is_to_blame(Held& held);
     /// The lane waits for its topic, perhaps for days: nobody is to travel alone meanwhile because of it.
     void hold_lane(Held held);
     void check_health(Worker& worker, bool all_brokers_down);
@@ -88,7 +97,8 @@ class ProducerEngine : public Engine {
     std::unique_ptr<Producer> producer_;
     std::optional<Token> token_;  ///< that the producer began with, where SASL is OAUTHBEARER
     LaneSet lanes_;
-    std::size_t suspects_ = 0;  ///< while there are any, messages travel one by one
+    Sieve sieve_;
+    bool sifting_ = false;  ///< what is under way is a group of suspects, or ends before one is sent
     std::vector<Confirm> confirms_;
     std::string down_reason_;  ///< set: this connection is to be given up
     BadTopics bad_topics_;
@@ -98,6 +108,9 @@ class ProducerEngine : public Engine {
     std::string topic_text_, key_text_;  ///< of the record that was composed last
 
   private:
+    /// True when it was a group of suspects and as large as may be.
+    bool pump_group();
+
     std::optional<Steady::time_point> suspect_since_;
     Steady::time_point next_probe_{};
     std::string stall_;

@@ -145,7 +145,9 @@ void TransactionEngine::run_transaction(Worker& worker) {
 void TransactionEngine::collect(Worker& worker) {
     const auto end = Steady::now() + settings_.transaction_time;
     while (down_reason_.empty() && !failed_) {
-        const bool open = !worker.stopping() && Steady::now() < end && has_room();
+        // A group of suspects is a transaction of its own, lest it takes others with it when it falls.
+        const bool open =
+            !worker.stopping() && Steady::now() < end && has_room() && !(sifting_ && taken_ > 0);
         if (open) pump();
         worker.retried(lanes_.take_retried());
         if (failed_) return;
@@ -212,7 +214,7 @@ void TransactionEngine::abort(Worker& worker) {
     worker.confirm(confirms_);
 }
 
-/// One that we know of, or the one that fell alone; otherwise what fell travels one by one.
+/// One that we know of, or the one that fell alone; otherwise what fell goes through the sieve.
 void TransactionEngine::find_forbidden() {
     constexpr auto forbidden = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     if (back_.empty()) return;
@@ -222,7 +224,7 @@ void TransactionEngine::find_forbidden() {
         static_cast<void>(route.topic.render(MessageView(*held.out.message), topic, route.append));
         return topic;
     };
-    const bool fell_alone = back_.size() == 1 || back_.front().suspect;
+    const bool fell_alone = back_.size() == 1 || sieve_.is_alone();
     for (Held& held : std::exchange(back_, {})) {
         const std::string topic = topic_of(held);
         const bool is_alone = fell_alone && back_.empty() && !fell_by_topic_;
@@ -233,7 +235,8 @@ void TransactionEngine::find_forbidden() {
         }
     }
     if (fell_by_topic_) return;
-    for (Held& held : back_) suspects_ += !std::exchange(held.suspect, true);
+    for (Held& held : back_) held.suspect = true;
+    sieve_.refused(back_.size());
 }
 
 bool TransactionEngine::has_room() const {
@@ -272,17 +275,6 @@ void TransactionEngine::poll_producer(Worker& worker) {
     producer_->poll(events);
     judge(events);
     if (down_reason_.empty()) check_health(worker, events.all_brokers_down);
-}
-
-void TransactionEngine::pump() {
-    const auto now = Steady::now();
-    for (auto& [id, queue] : lanes_) {
-        while (queue.ready(now) && !failed_ && has_room()) {
-            // What was in a batch that failed as a whole travels alone: so it is seen which one it was.
-            if (suspects_ > 0 && producer_->in_flight() > 0) return;
-            if (!send(queue, queue.take())) return;
-        }
-    }
 }
 
 bool TransactionEngine::send(LaneQueue& queue, Held held) {
@@ -332,23 +324,22 @@ bool TransactionEngine::send(LaneQueue& queue, Held held) {
 
 void TransactionEngine::judge(PollResult& events) {
     if (!events.reports.empty()) last_progress_ = Steady::now();
+    std::size_t suspects = 0;
     for (Report& report : events.reports) {
         if (report.error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            judge_failure(report);
+            judge_failure(report, suspects);
             continue;
         }
         last_proof_ = Steady::now();
         if (!report.topic.empty()) bad_topics_.delivered(report.topic);
-        if (report.held.suspect) {
-            report.held.suspect = false;
-            --suspects_;
-        }
+        report.held.suspect = false;
         answered_.push_back(std::move(report.held));
     }
+    sieve_.refused(suspects);
     if (events.fatal) down_reason_ = fmt::format("fatal error of the producer: {}", *events.fatal);
 }
 
-void TransactionEngine::judge_failure(Report& report) {
+void TransactionEngine::judge_failure(Report& report, std::size_t& suspects) {
     Held& held = report.held;
     const bool was_failed = std::exchange(failed_, true);
     const bool purged =
@@ -356,11 +347,9 @@ void TransactionEngine::judge_failure(Report& report) {
     (purged ? purged_ : explained_) = true;
     if (is_missing_topic(report.error)) {
         settle_bad_topic(std::move(held), report.topic, report.error);
-    } else if (is_permanent(report.error) && held.suspect) {
-        refuse(held, fmt::format("topic {}: {}", report.topic, report.text));
     } else if (is_permanent(report.error)) {
-        held.suspect = true;
-        ++suspects_;
+        if (is_to_blame(held)) return refuse(held, fmt::format("topic {}: {}", report.topic, report.text));
+        ++suspects;
         back_.push_back(std::move(held));
     } else if (was_failed || purged) {
         back_.push_back(std::move(held));  // fell with the others
@@ -380,7 +369,6 @@ void TransactionEngine::settle_bad_topic(Held held, const std::string& topic, rd
 
 /// Whatever becomes of the transaction: it was never a part of one that is committed.
 void TransactionEngine::refuse(Held& held, std::string reason, Outcome outcome) {
-    if (held.suspect) --suspects_;
     ++refused_;
     lane_states_.at(held.out.lane).position.note_refused(held.out);
     lanes_.of(held).finished(held);

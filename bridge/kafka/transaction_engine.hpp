@@ -53,11 +53,10 @@ class TransactionEngine final : public ProducerEngine {
     void wait(Worker& worker, std::chrono::milliseconds longest);
     void poll_producer(Worker& worker);
 
-    void pump();
-    /// False when nothing more is to be sent now.
-    bool send(LaneQueue& lane, Held held);
+    bool send(LaneQueue& lane, Held held) override;
+    bool may_send() const override { return !failed_ && has_room(); }
     void judge(PollResult& events);
-    void judge_failure(Report& report);
+    void judge_failure(Report& report, std::size_t& suspects);
     /// The transaction has failed by it.
     void settle_bad_topic(Held held, const std::string& topic, rd_kafka_resp_err_t error);
     void refuse(Held& held, std::string reason, Outcome outcome = Outcome::refused);

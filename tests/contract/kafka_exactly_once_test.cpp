@@ -215,6 +215,39 @@ TEST_P(KafkaOnceNode, one_that_is_too_large_is_refused_out_of_a_transaction_and_
     expect_each_once(100);
 }
 
+TEST_P(KafkaOnceNode, what_one_route_has_refused_does_not_starve_another) {
+    peer_->configure_place(settings_, place_);
+    peer_->ask("config " + place_ + " max.message.bytes=1500");
+    peer_->ask("topic " + place_ + ".a 1");
+    settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
+    settings_.route("topic", place_ + ".{topic[1]}", 1);
+    start();
+    ASSERT_TRUE(feeder_.wait_up()) << last_down();
+    const auto publish_to_other = [&](std::string_view topic) {
+        core::Message::Fields fields;
+        fields.topic = topic;
+        fields.payload = as_bytes("x");
+        feeder_.publish(1, 1, core::Message::freeze(fields));
+    };
+    const auto confirmed = [&](std::uint32_t lane) {
+        return std::count_if(feeder_.confirmed_.begin(), feeder_.confirmed_.end(),
+                             [&](const auto& one) { return one.first.first == lane; });
+    };
+    feeder_.publish_text(0, "plant/a", std::string(4000, 'x'));
+    int sent = 0;
+    // The first route has something to send all the time.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    for (; feeder_.read([&] { return confirmed(1) < 41; }); ++sent) {
+        ASSERT_LT(std::chrono::steady_clock::now(), deadline) << last_down();
+        publish_numbers(feeder_, sent, sent + 1);
+        if (sent < 41) publish_to_other(sent == 20 ? "x/missing" : "x/a");
+        feeder_.wait([&] { return feeder_.pending_.size() < 300; }, milliseconds(3));
+    }
+    ASSERT_TRUE(feeder_.wait([&] { return confirmed(0) == sent + 1; })) << last_down();
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U) << last_down();
+    expect_each_once(static_cast<std::size_t>(sent));
+}
+
 TEST_P(KafkaOnceNode, a_missing_topic_holds_up_its_lane_only) {
     peer_->configure_place(settings_, place_);
     const std::string missing = place_ + "-missing";
