@@ -82,9 +82,9 @@ void Amqp1Engine::step(Worker& worker) {
     if (!connection_->why().empty())
         return worker.confirm(senders_.confirms());  // what it said before it went
     if (receivers_.any()) {
-        worker.incoming(std::exchange(receivers_.incoming(), {}));
         receivers_.settle(worker.take_settled());
         receivers_.tend();
+        worker.incoming(std::exchange(receivers_.incoming(), {}));
     }
     senders_.push(worker.take());
     senders_.sweep();

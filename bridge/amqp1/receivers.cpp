@@ -32,12 +32,18 @@ Receivers::Receivers(std::string bridge_name, std::vector<Amqp1Down> routes, std
 void Receivers::start(pn_session_t* session) {
     reset();
     session_ = session;
+    // What stays with Proton while there is no room: the server stops when that is full. Of each link one
+    // that is not whole must fit, or it would never be.
+    std::size_t waiting_bytes_max = down_bytes_max;
+    for (const Source& source : sources_) waiting_bytes_max += source.settings.message_bytes_max;
+    pn_session_set_incoming_capacity(session_, waiting_bytes_max);
     for (Source& source : sources_) open(source);
 }
 
 void Receivers::reset() {
     session_ = nullptr;
     unsettled_.clear();
+    unsettled_bytes_ = 0;
     incoming_.clear();
     for (Source& source : sources_) {
         source.link = nullptr;
@@ -61,6 +67,7 @@ void Receivers::open(Source& source) {
 
 /// Not for every message: a flow frame is as large as a small message.
 void Receivers::top_up(Source& source) const {
+    if (!has_room()) return;
     const int missing =
         static_cast<int>(source.settings.credit) - source.unsettled - pn_link_credit(source.link);
     if (missing > 0 && missing >= static_cast<int>(source.settings.credit + 3) / 4)
@@ -71,6 +78,7 @@ void Receivers::tend() {
     const auto now = Steady::now();
     for (Source& source : sources_) {
         if (source.link) {
+            take_waiting(source);
             top_up(source);
         } else if (now >= source.retry_at) {
             open(source);
@@ -92,7 +100,11 @@ void Receivers::on_link_closed(pn_link_t* link) {
     const std::string text = condition_text(pn_link_remote_condition(link));
     source->problem = fmt::format("the server closed the link from '{}'{}{}", source->settings.address,
                                   text.empty() ? "" : ": ", text);
-    std::erase_if(unsettled_, [&](const auto& entry) { return entry.second.source == source; });
+    std::erase_if(unsettled_, [&](const auto& entry) {
+        if (entry.second.source != source) return false;
+        unsettled_bytes_ -= entry.second.bytes;
+        return true;
+    });
     std::erase_if(incoming_, [&](const Incoming& incoming) { return incoming.route == source->route; });
     pn_link_set_context(link, nullptr);
     pn_link_close(link);
@@ -114,7 +126,15 @@ void Receivers::on_delivery(pn_delivery_t* delivery) {
     if (pn_delivery_pending(delivery) > source->settings.message_bytes_max)
         return reject(*source, delivery, "amqp:link:message-size-exceeded",
                       fmt::format("it has more than {} bytes", source->settings.message_bytes_max));
-    if (!pn_delivery_partial(delivery)) take(*source, delivery);
+    if (!pn_delivery_partial(delivery) && has_room()) take(*source, delivery);
+}
+
+void Receivers::take_waiting(Source& source) {
+    while (has_room()) {
+        pn_delivery_t* delivery = pn_link_current(source.link);
+        if (!delivery || pn_delivery_partial(delivery)) return;
+        on_delivery(delivery);
+    }
 }
 
 void Receivers::take(Source& source, pn_delivery_t* delivery) {
@@ -128,7 +148,8 @@ void Receivers::take(Source& source, pn_delivery_t* delivery) {
     Incoming& incoming = incoming_.emplace_back(std::move(decoded).value());
     incoming.route = source.route;
     incoming.token = next_token_++;
-    unsettled_[incoming.token] = {delivery, &source};
+    unsettled_[incoming.token] = {delivery, &source, bytes_.size()};
+    unsettled_bytes_ += bytes_.size();
     ++source.unsettled;
 }
 
@@ -151,7 +172,7 @@ void Receivers::settle(const std::vector<Settled>& settled) {
     for (const Settled& one : settled) {
         const auto found = unsettled_.find(one.token);
         if (found == unsettled_.end()) continue;  // of a link that is gone
-        const auto [delivery, source] = found->second;
+        const auto [delivery, source, bytes] = found->second;
         if (!one.kept) {
             pn_condition_t* said = pn_disposition_condition(pn_delivery_local(delivery));
             pn_condition_set_name(said, "sluice:unusable");
@@ -160,6 +181,7 @@ void Receivers::settle(const std::vector<Settled>& settled) {
         pn_delivery_update(delivery, one.kept ? PN_ACCEPTED : PN_REJECTED);
         pn_delivery_settle(delivery);
         --source->unsettled;
+        unsettled_bytes_ -= bytes;
         unsettled_.erase(found);
     }
 }

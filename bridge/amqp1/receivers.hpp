@@ -11,6 +11,7 @@
 #include "bridge/amqp1/message_down.hpp"
 #include "bridge/amqp1/settings.hpp"
 #include "bridge/backoff.hpp"
+#include "bridge/down_bounds.hpp"
 #include "bridge/worker.hpp"
 
 namespace sluice::bridge::amqp1 {
@@ -29,7 +30,7 @@ class Receivers {
     /// The connection is gone, and what is unsettled is void.
     void reset();
     void settle(const std::vector<Settled>& settled);
-    /// Opens links whose time has come, and tops up credit.
+    /// Opens links whose time has come, takes what there was no room for, and tops up credit.
     void tend();
 
     void on_link_opened(pn_link_t* link);
@@ -62,10 +63,13 @@ class Receivers {
     struct Unsettled {
         pn_delivery_t* delivery;
         Source* source;
+        std::size_t bytes;
     };
 
     void open(Source& source);
     void top_up(Source& source) const;
+    bool has_room() const { return unsettled_bytes_ < down_bytes_max; }
+    void take_waiting(Source& source);
     void take(Source& source, pn_delivery_t* delivery);
     void reject(Source& source, pn_delivery_t* delivery, const char* condition, const std::string& why);
 
@@ -74,6 +78,7 @@ class Receivers {
     MessageDecoder decoder_;
     pn_session_t* session_ = nullptr;
     std::unordered_map<std::uint64_t, Unsettled> unsettled_;  ///< by token
+    std::size_t unsettled_bytes_ = 0;
     std::vector<Incoming> incoming_;
     std::string bytes_;
     std::uint64_t next_token_ = 1, next_link_ = 0;

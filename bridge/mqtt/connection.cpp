@@ -155,8 +155,9 @@ bool Connection::flush() {
 bool Connection::service(const std::function<void(const wire::Frame&)>& on_frame) {
     flush();
     ByteBuffer received;
-    const bool alive = stream_->read(received);  // also when nothing can be sent: the server may say why
-    if (!received.empty()) last_received_ = Steady::now();
+    // Also when nothing can be sent: the server may say why.
+    const bool alive = !(listens_ || ended_) || stream_->read(received);
+    if (!received.empty() || !listens_) last_received_ = Steady::now();
     const auto fed = reader_.feed(received, [&](const wire::Frame& frame) {
         take(frame, on_frame);
         return true;
@@ -202,8 +203,9 @@ void Connection::break_off(std::string problem) {
 /// of ours: a ping may stand behind a large packet on a slow link.
 void Connection::keep_alive() {
     const auto now = Steady::now();
-    if (!ping_open_) {
-        if (now - std::min(last_received_, last_sent_) >= limits_.keep_alive / 2) ping();
+    if (!ping_open_ || !listens_) {
+        const auto last_sent = std::max(last_sent_, ping_sent_);
+        if (now - std::min(last_received_, last_sent) >= limits_.keep_alive / 2) ping();
         return;
     }
     if (const auto acknowledged = stream_->acknowledged_bytes(); acknowledged != acknowledged_bytes_) {
@@ -216,7 +218,7 @@ void Connection::keep_alive() {
 }
 
 void Connection::ping() {
-    if (ping_open_) return;
+    if (ping_open_ && listens_) return;
     ByteBuffer ping;
     wire::encode_pingreq(ping);
     send(ping);
@@ -226,9 +228,11 @@ void Connection::ping() {
 }
 
 void Connection::wait(Worker& worker, milliseconds longest) {
-    if (stream_->has_buffered()) longest = milliseconds(0);
-    std::array<pollfd, 2> waiting{{{stream_->fd(), stream_->wanted(), 0}, {worker.wake_fd(), POLLIN, 0}}};
+    if (listens_ && stream_->has_buffered()) longest = milliseconds(0);
+    const auto wanted = static_cast<short>(listens_ ? stream_->wanted() : stream_->wanted() & ~POLLIN);
+    std::array<pollfd, 2> waiting{{{stream_->fd(), wanted, 0}, {worker.wake_fd(), POLLIN, 0}}};
     ::poll(waiting.data(), waiting.size(), static_cast<int>(longest.count()));
+    ended_ = ended_ || (waiting[0].revents & (POLLHUP | POLLERR)) != 0;
     worker.clear_wake();
 }
 

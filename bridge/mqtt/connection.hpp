@@ -62,6 +62,8 @@ class Connection {
         return std::clamp(limits_.keep_alive / 8, std::chrono::milliseconds(50),
                           std::chrono::milliseconds(2000));
     }
+    /// Whether what has come is taken. While it is not, the server does not count as silent.
+    void listen(bool listens) { listens_ = listens; }
     /// Waits for the socket or for the worker.
     void wait(Worker& worker, std::chrono::milliseconds longest);
 
@@ -75,7 +77,7 @@ class Connection {
     Ending ending() const { return ending_; }
     /// The server has answered a ping: it is there for more than the CONNECT.
     bool proved() const { return proved_; }
-    /// Asks for a sign of life, unless that was done.
+    /// Asks for a sign of life, unless that was done and an answer may come.
     void ping();
     Steady::time_point opened_at() const { return opened_at_; }
     /// Says goodbye, as far as there is room in the socket.
@@ -103,6 +105,8 @@ class Connection {
     Steady::time_point last_headway_{};  ///< the peer's machine has acknowledged bytes
     std::uint64_t acknowledged_bytes_ = 0, written_seen_ = 0;
     bool ping_open_ = false, proved_ = false;
+    bool listens_ = true;
+    bool ended_ = false;  ///< the socket, as poll() says: what is left in it is read in any case
 };
 
 }  // namespace sluice::bridge::mqtt

@@ -141,6 +141,7 @@ void MqttEngine::serve(Worker& worker) {
 /// False when the connection is lost.
 bool MqttEngine::service(Worker& worker) {
     const bool settled = receiver_.settle(worker.take_settled(), *connection_);
+    connection_->listen(receiver_.wants_more(!sent_.empty()));
     const bool alive = connection_->service([&](const wire::Frame& frame) { on_frame(frame, worker); });
     confirm_written();
     receiver_.work(worker, *connection_);

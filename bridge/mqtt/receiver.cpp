@@ -49,6 +49,7 @@ void Receiver::begin(Connection& connection, std::size_t server, Worker& worker)
     incoming_.clear();
     held_back_.clear();
     unsettled_ = 0;
+    unsettled_bytes_ = 0;
     first_token_ = next_token_;
     ask_again_at_ = Steady::time_point::max();
     // Before version 5 each SUBSCRIBE brings all retained messages once more [MQTT-3.8.4-3], so a session
@@ -121,6 +122,16 @@ std::size_t Receiver::row_of(std::string_view topic) const {
     return routes_.size();
 }
 
+/// What is unsettled may wait for room on the disk that only the acknowledgements of what went up can make:
+/// for them a little is taken each second.
+bool Receiver::wants_more(bool up_waits) {
+    if (closing_ || unsettled_bytes_ < down_bytes_max) return true;
+    const auto now = Steady::now();
+    if (!up_waits || now < next_sip_) return false;
+    next_sip_ = now + std::chrono::seconds(1);
+    return true;
+}
+
 void Receiver::on_publish(const wire::Frame& frame, Connection& connection) {
     if (closing_) return;  // not acknowledged: it comes again
     ByteBuffer scratch;
@@ -157,6 +168,8 @@ void Receiver::on_publish(const wire::Frame& frame, Connection& connection) {
     incoming.route = static_cast<std::uint32_t>(row);
     incoming.token = token;
     incoming.retain = incoming.retain && routes_[row].keep_retain;
+    open_.back().bytes = frame.body.size();
+    unsettled_bytes_ += open_.back().bytes;
     hand_on(std::move(incoming));
 }
 
@@ -174,6 +187,7 @@ bool Receiver::settle(const std::vector<Settled>& settled, Connection& connectio
         Open& open = open_[one.token - first_token_];
         if (open.settled) continue;
         open.settled = any = true;
+        unsettled_bytes_ -= open.bytes;
         open.kept = one.kept;
         --unsettled_;
     }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bridge/backoff.hpp"
+#include "bridge/down_bounds.hpp"
 #include "bridge/mqtt/connection.hpp"
 #include "bridge/worker.hpp"
 
@@ -35,6 +36,8 @@ class Receiver {
     /// The connection may end now: nothing more is handed on or acknowledged by itself.
     void close() { closing_ = true; }
 
+    /// Whether to take more from the connection. `up_waits`: for acknowledgements, which come the same way.
+    bool wants_more(bool up_waits);
     void on_publish(const wire::Frame& frame, Connection& connection);
     void on_suback(const wire::Frame& frame, Connection& connection, Worker& worker);
     /// Acknowledges in the order in which the messages came [MQTT-4.6.0-2]. True when there was any.
@@ -46,6 +49,7 @@ class Receiver {
     /// A message that the server gave us, until it is acknowledged.
     struct Open {
         wire::PacketId packet_id = 0;  ///< 0 at QoS 0
+        std::size_t bytes = 0;
         bool settled = false;
         bool kept = true;
     };
@@ -73,7 +77,9 @@ class Receiver {
     std::deque<Open> open_;  ///< by token, without gaps, from first_token_
     std::uint64_t first_token_ = 1;
     std::unordered_set<wire::PacketId> open_ids_;
-    std::uint32_t unsettled_ = 0;     ///< handed on
+    std::uint32_t unsettled_ = 0;      ///< handed on
+    std::size_t unsettled_bytes_ = 0;  ///< also of what is held back
+    Steady::time_point next_sip_{};
     std::vector<Incoming> incoming_;  ///< to be handed on now
     std::deque<Incoming> held_back_;  ///< there are too many unsettled
     bool closing_ = false;

@@ -226,5 +226,26 @@ TEST_F(Amqp1Down, both_directions_share_a_connection) {
     EXPECT_TRUE(wait_until([&] { return mock_->outcomes(place_ + "-down").size() == 1; }));
 }
 
+/// Memory is bounded however large messages are: what has no room waits at the server.
+TEST_F(Amqp1Down, what_is_unsettled_is_bounded_by_its_bytes) {
+    const std::string large(1'000'000, 'x');
+    for (int i = 0; i < 40; ++i) mock_->put(place_, {{"data", {large + std::to_string(i)}}});
+    start_down();
+    ASSERT_TRUE(wait_incoming(9)) << last_source();
+    EXPECT_FALSE(feeder_.wait([&] { return feeder_.incoming_.size() > 9; }, milliseconds(1500)));
+    std::size_t settled = 0;
+    while (settled < 40) {
+        ASSERT_TRUE(wait_incoming(settled + 1)) << settled;
+        const auto all = incoming();
+        std::vector<Settled> answers;
+        for (; settled < all.size(); ++settled) answers.push_back({all[settled].token, true, ""});
+        connector_->settle(answers);
+    }
+    ASSERT_TRUE(wait_outcomes(40));
+    for (std::size_t i = 0; i < 40; ++i)
+        EXPECT_EQ(incoming()[i].payload.substr(large.size()), std::to_string(i));
+    EXPECT_EQ(downs(), 0U);
+}
+
 }  // namespace
 }  // namespace sluice::bridge::test

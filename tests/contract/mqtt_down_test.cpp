@@ -1,4 +1,6 @@
 /// What comes down by the mqtt connector, and when the server is told that we have it.
+#include <thread>
+
 #include "tests/contract/mqtt_fixture.hpp"
 
 namespace sluice::bridge::test {
@@ -284,6 +286,31 @@ TEST_F(MqttConnectorDown, the_first_row_that_matches_has_the_message_and_the_unm
     ASSERT_TRUE(feeder_.wait_incoming(1));
     EXPECT_EQ(incoming(0).route, 0U);
     EXPECT_FALSE(incoming(0).retain);
+}
+
+/// Memory is bounded however large messages are; the connection lives on meanwhile.
+TEST_F(MqttConnectorDown, what_is_unsettled_is_bounded_by_its_bytes) {
+    auto link = start_with_fake();
+    const std::string large(1'000'000, 'x');
+    std::thread sender([&] {
+        for (wire::PacketId id = 1; id <= 30; ++id) link->send_publish(publish_of(id, large));
+    });
+    feeder_.wait_incoming(9);
+    // Longer than the server may be silent (keep_alive = 2s).
+    EXPECT_FALSE(feeder_.wait([&] { return feeder_.incoming_.size() > 9; }, milliseconds(6'000)));
+    EXPECT_EQ(downs(), 0U) << last_down();
+    for (std::size_t i = 0; i < 30; ++i) {
+        ASSERT_TRUE(feeder_.wait_incoming(i + 1)) << i;
+        settle(i);
+    }
+    sender.join();
+    for (int id = 1; id <= 30; ++id) {
+        const auto puback = link->next_puback();
+        ASSERT_TRUE(puback);
+        EXPECT_EQ(puback->first, id);
+    }
+    EXPECT_GE(link->pings(), 4) << "while nothing was read";
+    EXPECT_EQ(downs(), 0U) << last_down();
 }
 
 }  // namespace

@@ -47,6 +47,8 @@ class FakeMqttLink {
     }
 
     void set_version(wire::Version version) { version_ = version; }
+    /// So many were answered.
+    int pings() const { return pings_; }
     void send(const ByteBuffer& bytes) { ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
 
     /// The next packet; pings are answered and left out. None when it is over or time is up.
@@ -59,6 +61,7 @@ class FakeMqttLink {
                 const auto bytes = static_cast<std::ptrdiff_t>((*cut)->size_bytes);
                 received_.erase(received_.begin(), received_.begin() + bytes);
                 if (packet.type != wire::PacketType::pingreq) return packet;
+                ++pings_;
                 ByteBuffer answer;
                 wire::encode_pingresp(answer);
                 send(answer);
@@ -151,6 +154,7 @@ class FakeMqttLink {
     int fd_;
     wire::Version version_ = wire::Version::v5;
     ByteBuffer received_;
+    int pings_ = 0;
 };
 
 class FakeMqttBroker {
