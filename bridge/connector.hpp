@@ -112,6 +112,9 @@ struct ConnectorSpec {
     /// This gateway, for ever: letters, digits and '-', at most 40. What went up under it is not to be taken
     /// down again; the bridge sees to that.
     std::string origin;
+    /// Of the store that numbers the messages (Outgoing::sequence): another one begins anew. Empty: not
+    /// known.
+    std::string store_id;
     /// The most messages of the down direction that may be unsettled at a time.
     std::uint32_t down_inflight_max = 1'000;
     /// The most messages that the bridge ever has offered and unconfirmed, over all its lanes.

@@ -101,7 +101,8 @@ BridgeRunner::~BridgeRunner() {
 Result<std::unique_ptr<BridgeRunner>, std::string> BridgeRunner::create(BridgeSettings settings,
                                                                         const ConnectorModule& module,
                                                                         shard::InletSet& inlets,
-                                                                        const std::string& origin) {
+                                                                        const std::string& origin,
+                                                                        const std::string& store_id) {
     std::unique_ptr<BridgeRunner> runner(new BridgeRunner(std::move(settings), inlets));
     const BridgeSettings& given = runner->settings_;
     const auto lanes = static_cast<std::uint32_t>(given.routes.size() * inlets.size());
@@ -111,6 +112,7 @@ Result<std::unique_ptr<BridgeRunner>, std::string> BridgeRunner::create(BridgeSe
                        .routes = {},
                        .down_routes = {},
                        .origin = origin,
+                       .store_id = store_id,
                        .down_inflight_max = given.down_inflight_max,
                        .inflight_messages_max = std::max(1U, lanes * inflight_per_lane(given))};
     if (auto parsed = runner->parse_routes(spec); !parsed) return Err{parsed.error()};

@@ -27,12 +27,13 @@ std::vector<std::string> route_names(const std::vector<RouteSettings>& routes);
 
 class BridgeRunner final : private ConnectorEvents {
   public:
-    /// `inlets` outlives this. `origin`: this gateway, as ConnectorSpec has it. The error names place, key,
-    /// problem and expectation.
+    /// `inlets` outlives this. `origin` and `store_id`: as ConnectorSpec has them. The error names place,
+    /// key, problem and expectation.
     static Result<std::unique_ptr<BridgeRunner>, std::string> create(BridgeSettings settings,
                                                                      const ConnectorModule& module,
                                                                      shard::InletSet& inlets,
-                                                                     const std::string& origin);
+                                                                     const std::string& origin,
+                                                                     const std::string& store_id);
     ~BridgeRunner() override;
 
     /// Puts the lanes on the shards, then starts the connector. `spools`: client ids of the sessions that are

@@ -15,6 +15,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds question_timeout{500};  ///< short, so that a stop() need not wait
 constexpr milliseconds question_pause{50};     ///< between two questions
+constexpr std::string_view store_prefix = "store=";
 constexpr std::string_view received_prefix = "received=";
 constexpr std::string_view refused_prefix = "refused=";
 
@@ -139,7 +140,8 @@ void Position::note_delivered(const Outgoing& message) {
 }
 
 std::string Position::metadata() const {
-    std::string text = fmt::format("{}{}", received_prefix, received_ms);
+    std::string text = store.empty() ? "" : fmt::format("{}{} ", store_prefix, store);
+    text += fmt::format("{}{}", received_prefix, received_ms);
     if (!refused.empty()) text += fmt::format(" {}{}", refused_prefix, fmt::join(refused, ","));
     return text;
 }
@@ -147,6 +149,10 @@ std::string Position::metadata() const {
 Position Position::parse(std::int64_t offset, std::string_view metadata) {
     Position position;
     if (offset > 0) position.sequence = static_cast<std::uint64_t>(offset);
+    if (const auto found = metadata.find(store_prefix); found != std::string_view::npos) {
+        const auto rest = metadata.substr(found + store_prefix.size());
+        position.store = rest.substr(0, rest.find(' '));
+    }
     const char* const end = metadata.data() + metadata.size();
     if (const auto found = metadata.find(received_prefix); found != std::string_view::npos)
         std::from_chars(metadata.data() + found + received_prefix.size(), end, position.received_ms);

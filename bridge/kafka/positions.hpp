@@ -22,9 +22,11 @@ namespace sluice::bridge::kafka {
 /// All of a lane up to `sequence` is in committed transactions, except what was refused.
 struct Position {
     std::uint64_t sequence = 0;
+    /// Whose numbers these are, as ConnectorSpec::store_id; empty: of a time before stores had ids.
+    std::string store;
     /// When the broker took in the newest of them, in milliseconds since 1970. Messages of a lane are taken
     /// in by the order of their numbers: one that came later has a number below only if the broker's store
-    /// was lost and numbers began anew.
+    /// was lost and numbers began anew, or is an older copy of itself. A clock that is behind hides that.
     std::int64_t received_ms = 0;
     /// Not in Kafka although below: offered again (we ended before the dead letter was on disk) they are
     /// judged again instead of taken for delivered. The newest of them.
@@ -34,6 +36,10 @@ struct Position {
     /// Whether it need not be sent any more.
     bool covers(const Outgoing& message) const {
         return message.sequence <= sequence && !refused.contains(message.sequence);
+    }
+    /// Nothing that it says is about the messages of that store.
+    bool is_of_another_store(std::string_view store_id) const {
+        return !store.empty() && !store_id.empty() && store != store_id;
     }
     /// Numbers have begun anew: this one is another message than the one of its number that was sent.
     bool is_of_another_store(const Outgoing& message) const {
@@ -50,7 +56,7 @@ struct Position {
     static std::int64_t received_ms_of(const Outgoing& message) {
         return message.message->received().time_since_epoch().count();
     }
-    /// As text beside the offset: "received=1700000000000 refused=17,23".
+    /// As text beside the offset: "store=9f86d081884c7d65 received=1700000000000 refused=17,23".
     std::string metadata() const;
     static Position parse(std::int64_t offset, std::string_view metadata);
     bool operator==(const Position&) const = default;

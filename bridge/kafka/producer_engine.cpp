@@ -47,6 +47,7 @@ ProducerEngine::ProducerEngine(ConnectorSpec spec, KafkaSettings settings, ConfP
                                std::vector<Route> routes)
     : bridge_name_(std::move(spec.bridge_name)),
       origin_(std::move(spec.origin)),
+      store_id_(std::move(spec.store_id)),
       settings_(std::move(settings)),
       conf_(std::move(conf)),
       routes_(std::move(routes)),

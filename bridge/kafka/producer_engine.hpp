@@ -86,7 +86,7 @@ class ProducerEngine : public Engine {
     /// How long nothing needs to be looked at while nothing happens.
     std::chrono::milliseconds wait_time() const;
 
-    const std::string bridge_name_, origin_;
+    const std::string bridge_name_, origin_, store_id_;
     const KafkaSettings settings_;
     const ConfPtr conf_;
     const std::vector<Route> routes_;

@@ -65,11 +65,16 @@ bool TransactionEngine::begin_life(Worker& worker) {
             down_reason_ = read.error();
             return false;
         }
+        if (read->is_of_another_store(store_id_)) {
+            log_begun_anew(lane);
+            *read = {};
+        }
         // The cluster forgets positions after a while (offsets.retention.minutes); we do not.
         if (read->sequence >= lane.position.sequence) {
             read->add_refused(lane.position);
             lane.position = std::move(read).value();
         }
+        if (!store_id_.empty()) lane.position.store = store_id_;
     }
     return !worker.stopping();
 }
@@ -94,6 +99,13 @@ void TransactionEngine::close(Worker& worker) {
     lanes_.clear();
 }
 
+void TransactionEngine::log_begun_anew(const LaneState& lane) const {
+    log::warn(
+        fmt::format("kafka: the spool has begun anew, its position in the cluster is of an earlier one and "
+                    "does not count bridge={} group={}",
+                    bridge_name_, lane.group));
+}
+
 void TransactionEngine::accept(std::vector<Outgoing> offered) {
     // A lane that comes up again may still have had an offer under way, which is of this time then, too.
     std::erase_if(offered, [&](const Outgoing& out) {
@@ -106,10 +118,7 @@ void TransactionEngine::accept(std::vector<Outgoing> offered) {
         LaneState& lane = lane_states_.at(out.lane);
         Position& position = lane.position;
         if (position.is_of_another_store(out)) {
-            log::warn(
-                fmt::format("kafka: the spool has begun anew, its position in the cluster is of an earlier "
-                            "one and does not count bridge={} group={}",
-                            bridge_name_, lane.group));
+            log_begun_anew(lane);
             position.begin_anew(out);
         }
         return !position.covers(out);

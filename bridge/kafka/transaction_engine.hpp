@@ -35,6 +35,7 @@ class TransactionEngine final : public ProducerEngine {
     bool begin_life(Worker& worker);
     void serve(Worker& worker);
     void close(Worker& worker);
+    void log_begun_anew(const LaneState& lane) const;
     /// Takes what was offered; what the position covers is confirmed here.
     void accept(std::vector<Outgoing> offered);
     bool anything_ready();

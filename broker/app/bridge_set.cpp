@@ -17,7 +17,7 @@ Result<BridgeSet::Runner, std::string> BridgeSet::make_runner(const BridgeSettin
     std::string error;
     const bridge::ConnectorModule* module = modules_.find_module(settings.type, error);
     if (!module) return Err{fmt::format("{}: bridge '{}': {}", settings.place, settings.name, error)};
-    auto made = BridgeRunner::create(settings, *module, inlets_, origin_);
+    auto made = BridgeRunner::create(settings, *module, inlets_, origin_, store_id_);
     if (!made) return Err{made.error()};
     return Runner(std::move(made).value());
 }

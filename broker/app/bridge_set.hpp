@@ -17,9 +17,9 @@ namespace sluice::app {
 /// Operators' calls and statistics from any thread; the rest from one.
 class BridgeSet final : public shard::BridgeControl {
   public:
-    /// `inlets` outlives this. `origin`: this gateway, as ConnectorSpec has it.
-    BridgeSet(const ModuleSource& modules, shard::InletSet& inlets, std::string origin)
-        : modules_(modules), inlets_(inlets), origin_(std::move(origin)) {}
+    /// `inlets` outlives this. `origin` and `store_id`: as ConnectorSpec has them.
+    BridgeSet(const ModuleSource& modules, shard::InletSet& inlets, std::string origin, std::string store_id)
+        : modules_(modules), inlets_(inlets), origin_(std::move(origin)), store_id_(std::move(store_id)) {}
     ~BridgeSet() override { stop(); }
 
     /// Checks what only connectors can check; opens nothing.
@@ -67,7 +67,7 @@ class BridgeSet final : public shard::BridgeControl {
 
     const ModuleSource& modules_;
     shard::InletSet& inlets_;
-    const std::string origin_;
+    const std::string origin_, store_id_;
     mutable std::mutex mutex_;  ///< of the list; a runner that was taken out of it lives on in who uses it
     std::vector<Runner> bridges_;
 };

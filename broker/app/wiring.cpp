@@ -40,7 +40,8 @@ Result<void, std::string> Wiring::start() {
         shard_count(),
         shard::SharedParts{store_.get(), retained_.get(), authorizer_, config_.limits, authenticator_});
     shards_->restore(recovered_);
-    bridges_ = std::make_unique<BridgeSet>(modules_, *shards_, gateway_id_);
+    bridges_ = std::make_unique<BridgeSet>(modules_, *shards_, gateway_id_,
+                                           recovered_.id == 0 ? "" : fmt::format("{:016x}", recovered_.id));
     stats_ = std::make_unique<BrokerStats>(*shards_, *store_, *retained_, *bridges_);
     stats_->set_damage(recovered_.damage);
     stats_->set_memory_max(config_.limits.memory_max.value_or(0));

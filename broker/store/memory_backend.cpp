@@ -1,14 +1,24 @@
 #include "store/memory_backend.hpp"
 
+#include <sys/random.h>
+
 #include <algorithm>
 
+#include "base/check.hpp"
 #include "store/queued_store.hpp"
 
 namespace sluice::store {
 
+std::uint64_t MemoryBackend::make_id() {
+    std::uint64_t bits = 0;
+    CHECK(::getrandom(&bits, sizeof bits, 0) == sizeof bits);
+    return bits;
+}
+
 /// Opened again (tests do): the ledger still knows what is open.
 Result<Recovered, std::string> MemoryBackend::open(SettleLedger& ledger) {
     Recovered out;
+    out.id = id_;
     for (const auto& [key, session] : sessions_) {
         RecoveredSession one{.record = session.record, .subscriptions = {}, .progress = session.progress};
         one.progress.session = key;

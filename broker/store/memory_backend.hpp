@@ -25,11 +25,13 @@ class MemoryBackend final : public Backend {
         core::SaveProgress progress;
         std::map<wire::PacketId, std::vector<core::NoteArrival>> arrivals;
     };
+    static std::uint64_t make_id();
     void remove_sessions(const WriteGroup& group);
 
     std::map<core::SessionKey, Session> sessions_;
     std::unordered_map<core::RowId, core::AppendMessage> messages_;
     std::unordered_map<std::string, core::MessagePtr> retained_;
+    const std::uint64_t id_ = make_id();
     core::SessionKey session_key_max_ = 0;
     core::RowId row_max_ = 0;
 };

@@ -255,6 +255,7 @@ IoReport SqliteBackend::repair() {
     const auto replaced = replace_damaged(db_.error(), damage);
     for (const auto& line : damage) log::error("store: " + line);
     if (!replaced) return {IoState::waits, replaced.error()};
+    read_id();
     return report(write_limits(session_key_limit_, row_limit_));
 }
 

@@ -78,6 +78,7 @@ class SqliteBackend final : public Backend {
 
     // sqlite_recover.cpp
     int recover(SettleLedger& ledger, Recovered& out);
+    void read_id();
     int put_right(const Findings& findings);
 
     // sqlite_write.cpp
@@ -122,6 +123,7 @@ class SqliteBackend final : public Backend {
 
     // Ids are handed out from what the file says was the highest; it is written ahead in steps.
     core::SessionKey session_key_limit_ = 0;
+    std::uint64_t id_ = 0;  ///< as Recovered has it
     core::RowId row_limit_ = 0;
     std::uint64_t page_limit_ = 0;
     bool reserve_there_ = false;

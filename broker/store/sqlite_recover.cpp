@@ -12,6 +12,8 @@ int SqliteBackend::recover(SettleLedger& ledger, Recovered& out) {
     Recovery recovery(db_, ledger, out);
     int rc = recovery.read();
     if (rc != SQLITE_OK) return rc;
+    read_id();
+    out.id = id_;
     row_limit_ = out.row_max;
     session_key_limit_ = out.session_key_max;
     const Findings& findings = recovery.findings();
@@ -24,6 +26,19 @@ int SqliteBackend::recover(SettleLedger& ledger, Recovered& out) {
     log::warn(fmt::format("store: {} could not be put right: {}", path_, db_.error()));
     if (sqlite3_get_autocommit(db_.get()) == 0) at(rollback).run();
     return SQLITE_OK;
+}
+
+/// One that was made before stores had ids gets it now; one that lost it by damage while we run gets it back.
+void SqliteBackend::read_id() {
+    constexpr auto select = "SELECT value FROM meta WHERE name='store_id'";
+    std::uint64_t found = 0;
+    if (db_.query(select, found) != SQLITE_OK) return;
+    if (found == 0) {
+        const std::string value = id_ == 0 ? "random()" : std::to_string(static_cast<std::int64_t>(id_));
+        db_.exec(fmt::format("INSERT INTO meta(name, value) VALUES('store_id', {})", value).c_str());
+        db_.query(select, found);
+    }
+    if (found != 0) id_ = found;
 }
 
 int SqliteBackend::put_right(const Findings& findings) {

@@ -55,6 +55,9 @@ struct Recovered {
     std::vector<core::MessagePtr> retained;
     core::SessionKey session_key_max = 0;  ///< highest ever used; new ones are above
     core::RowId row_max = 0;
+    /// Of this store, random, made with it: row numbers of another one say nothing about its. 0: a full disk
+    /// did not take it.
+    std::uint64_t id = 0;
     std::vector<std::string> damage;  ///< one line per thing set aside or lost; empty when all is well
 };
 

@@ -141,6 +141,26 @@ TEST_P(KafkaOnceNode, a_store_that_was_lost_and_numbers_anew_loses_nothing_to_th
     expect_each_once(20);
 }
 
+TEST_P(KafkaOnceNode, another_store_is_told_by_its_id_where_the_clock_is_behind) {
+    peer_->configure_place(settings_, place_);
+    settings_.spec.store_id = "9f86d081884c7d65";
+    {
+        Life first(settings_, lanes());
+        publish_numbers(first.feeder, 0, 10);
+        ASSERT_TRUE(first.feeder.wait_confirmed(10));
+    }
+    settings_.spec.store_id = "60303ae22b998861";
+    {
+        Life second(settings_, lanes());
+        publish_numbers(second.feeder, 10, 15, 0, a_while_ago - Millis(1));  // sequences 1 to 5
+        ASSERT_TRUE(second.feeder.wait_confirmed(5));
+    }
+    Life third(settings_, lanes());  // the same store: it knows what is there
+    publish_numbers(third.feeder, 10, 20, 0, a_while_ago - Millis(1));
+    ASSERT_TRUE(third.feeder.wait_confirmed(10));
+    expect_each_once(20);
+}
+
 TEST_P(KafkaOnceNode, what_was_refused_below_the_position_is_judged_again) {
     peer_->configure_refusal(settings_, place_);
     const auto publish = [](Feeder& feeder) {

@@ -20,6 +20,13 @@ TEST_P(StoreContract, a_new_store_is_empty) {
     EXPECT_EQ(recovered_.session_key_max, 0U);
 }
 
+TEST_P(StoreContract, has_an_id_of_its_own_for_ever) {
+    const std::uint64_t id = recovered_.id;
+    EXPECT_NE(id, 0U);
+    reopen();
+    EXPECT_EQ(recovered_.id, id);
+}
+
 TEST_P(StoreContract, an_empty_batch_is_committed) {
     post_and_wait({});
     EXPECT_THAT(observer_->committed(0), ElementsAre(1U));

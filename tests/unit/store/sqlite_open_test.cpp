@@ -82,6 +82,21 @@ TEST_F(SqliteOpen, a_file_of_the_first_version_becomes_one_of_this) {
     EXPECT_EQ(query("PRAGMA user_version"), 2);
 }
 
+TEST_F(SqliteOpen, a_file_without_an_id_gets_one_and_another_file_has_another) {
+    begin();
+    const std::uint64_t first = recovered_.id;
+    stop();
+    change("DELETE FROM meta WHERE name='store_id'");
+    begin();
+    const std::uint64_t second = recovered_.id;
+    stop();
+    begin();
+    EXPECT_EQ(recovered_.id, second);
+    EXPECT_NE(second, first);
+    EXPECT_NE(second, 0U);
+    EXPECT_NE(first, 0U);
+}
+
 TEST_F(SqliteOpen, an_empty_file_becomes_a_store) {
     std::ofstream(db_path()).flush();
     begin();
