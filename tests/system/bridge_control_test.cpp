@@ -218,6 +218,23 @@ TEST_F(BridgeControl, whoever_waits_for_the_upstream_hears_of_a_refusal) {
     EXPECT_TRUE(reaches("plant", "spool_messages", 0)) << told("plant");
 }
 
+TEST_F(BridgeControl, a_route_that_is_full_is_named) {
+    start(head() + file_bridge("plant", "[bridge.spool]\nmessages_max = 40\n") +
+          route("plant/#", "name = \"telemetry\"") + route("other/#", "name = \"other\""));
+    ASSERT_TRUE(broker_.wait_for_log("bridge 'plant': not connected")) << broker_.log();
+    publish("other/a", "0");
+    for (int i = 0; i < 9; ++i) publish("plant/a", std::to_string(i));
+    EXPECT_TRUE(reaches("plant", "spool_messages", 10)) << told("plant");
+    EXPECT_EQ(status("plant")["state"], "connecting") << told("plant");
+    publish("plant/a", "9");  // ten: a quarter, for two routes on two shards
+    EXPECT_TRUE(reaches("plant", "state", "full")) << told("plant");
+    EXPECT_THAT(status("plant")["reason"].get<std::string>(), ::testing::StartsWith("route 'telemetry': "));
+    EXPECT_THAT(ctl({"health"}).out, HasSubstr("route 'telemetry'"));
+    upstream_up("plant");
+    EXPECT_TRUE(reaches("plant", "state", "connected")) << told("plant");
+    EXPECT_EQ(status("plant")["reason"], "");
+}
+
 TEST_F(BridgeControl, last_value_keeps_one_message_a_topic_while_the_upstream_is_down) {
     start(head() + file_bridge("plant") + route("plant/#", "keep = \"last_value\"\npayload = \"text\""));
     ASSERT_TRUE(broker_.wait_for_log("bridge 'plant': not connected")) << broker_.log();
