@@ -65,8 +65,6 @@ void AmqpEngine::run(Worker& worker) {
 bool AmqpEngine::connect(Worker& worker) {
     lanes_.clear();
     sent_.clear();
-    first_tag_ = 1;
-    unsettled_ = 0;
     down_reason_.clear();
     blocked_reason_.clear();
     nack_reason_.clear();
@@ -149,7 +147,7 @@ void AmqpEngine::serve(Worker& worker) {
 
 /// At the end of life: waits for the confirms of what was sent.
 void AmqpEngine::drain(Worker& worker) {
-    while (unsettled_ > 0 && down_reason_.empty() && Steady::now() < worker.stop_deadline()) {
+    while (!sent_.empty() && down_reason_.empty() && Steady::now() < worker.stop_deadline()) {
         wait(worker, milliseconds(20));
         read();
         worker.confirm(confirms_);
@@ -198,13 +196,12 @@ void AmqpEngine::send(LaneQueue& lane, Held held) {
     if (auto problem = route_problem(held); !problem.empty()) return refuse(held, std::move(problem));
     MessageProperties properties(view, wall_now(), {origin_, held.out.sequence}, route.persistent,
                                  route.event ? &event_ : nullptr);
-    if (route.mandatory) properties.add_tag(first_tag_ + sent_.size());
-    if (unsettled_ == 0) last_progress_ = Steady::now();
+    if (route.mandatory) properties.add_tag(sent_.next_tag());
+    if (sent_.empty()) last_progress_ = Steady::now();
     down_reason_ = connection_->publish(exchange_, routing_key_, route.mandatory, properties.get(),
                                         held.out.message->payload());
     if (!down_reason_.empty()) return lane.untake(std::move(held));
-    sent_.push_back({std::move(held), false, {}});
-    ++unsettled_;
+    sent_.add(std::move(held));
 }
 
 Result<void, std::string> AmqpEngine::render(const Held& held, const MessageView& view) {
@@ -247,10 +244,6 @@ void AmqpEngine::read() {
     server_events_.clear();
     connection_->read(server_events_);
     for (const ServerEvent& event : server_events_) judge(event);
-    while (!sent_.empty() && sent_.front().settled) {
-        sent_.pop_front();
-        ++first_tag_;
-    }
 }
 
 void AmqpEngine::judge(const ServerEvent& event) {
@@ -258,11 +251,12 @@ void AmqpEngine::judge(const ServerEvent& event) {
     switch (event.kind) {
         case Kind::ack:
         case Kind::nack:
-            settle_up_to(event);
+            last_progress_ = Steady::now();
+            sent_.settle(event.tag, event.multiple,
+                         [&](Unconfirmed::Sent& sent) { settle(sent, event.kind == Kind::ack); });
             break;
-        case Kind::returned:  // its ack follows
-            if (event.tag >= first_tag_ && event.tag - first_tag_ < sent_.size())
-                sent_[event.tag - first_tag_].returned = event.text;
+        case Kind::returned:
+            sent_.came_back(event.tag, event.text);
             break;
         case Kind::blocked:
             blocked_ = true;
@@ -282,20 +276,7 @@ void AmqpEngine::judge(const ServerEvent& event) {
     }
 }
 
-void AmqpEngine::settle_up_to(const ServerEvent& event) {
-    const bool acked = event.kind == ServerEvent::Kind::ack;
-    last_progress_ = Steady::now();
-    if (event.tag != 0 && event.tag < first_tag_) return;
-    // Tag 0 with `multiple` means all there are.
-    const std::size_t last = event.tag == 0 ? sent_.size() : event.tag - first_tag_ + 1;
-    const std::size_t end = std::min(last, sent_.size());
-    for (std::size_t i = event.multiple || end == 0 ? 0 : end - 1; i < end; ++i)
-        if (!sent_[i].settled) settle(sent_[i], acked);
-}
-
-void AmqpEngine::settle(Sent& sent, bool acked) {
-    sent.settled = true;
-    --unsettled_;
+void AmqpEngine::settle(Unconfirmed::Sent& sent, bool acked) {
     if (!acked) {
         nack_reason_ = "the server does not take a message now (basic.nack), perhaps a queue is full";
         lanes_.of(sent.held).put_back(std::move(sent.held), Steady::now());
@@ -306,7 +287,6 @@ void AmqpEngine::settle(Sent& sent, bool acked) {
     if (!sent.returned.empty()) return refuse(sent.held, std::move(sent.returned));
     lanes_.of(sent.held).finished(sent.held);
     confirms_.push_back({sent.held.out.lane, sent.held.out.tag, Outcome::delivered, {}});
-    sent.held.out.message = {};  // it may stand behind an older one for long
 }
 
 /// "406 PRECONDITION_FAILED - message size 5000 is larger than configured max size 3000". Any other end
@@ -350,7 +330,7 @@ void AmqpEngine::show_stall(Worker& worker) {
         worker.stalled(fmt::format("the server blocks publishing: {}", blocked_reason_));
     } else if (!nack_reason_.empty()) {
         worker.stalled(nack_reason_);
-    } else if (unsettled_ > 0 && Steady::now() - last_progress_ > settings_.confirm_timeout) {
+    } else if (!sent_.empty() && Steady::now() - last_progress_ > settings_.confirm_timeout) {
         worker.stalled(fmt::format("the server has confirmed nothing for {} s",
                                    settings_.confirm_timeout.count() / 1000));
     } else if (!waiting_routes_.empty()) {

@@ -1,6 +1,5 @@
 #pragma once
 /// The amqp connector: keeps a connection alive and decides what the server's confirms mean for the bridge.
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,6 +8,7 @@
 
 #include "bridge/amqp/connection.hpp"
 #include "bridge/amqp/settings.hpp"
+#include "bridge/amqp/unconfirmed.hpp"
 #include "bridge/amqp/watchdog.hpp"
 #include "bridge/backoff.hpp"
 #include "bridge/cloud_event.hpp"
@@ -37,13 +37,6 @@ class AmqpEngine final : public Engine {
     void interrupt() override { watchdog_.break_all(); }
 
   private:
-    /// A message that was sent and waits for its confirm.
-    struct Sent {
-        Held held;
-        bool settled = false;
-        std::string returned;  ///< why it came back; empty when it did not
-    };
-
     bool connect(Worker& worker);
     std::string prepare_channels();
     /// Empty unless the connection is of no use any more.
@@ -65,8 +58,7 @@ class AmqpEngine final : public Engine {
 
     void read();
     void judge(const ServerEvent& event);
-    void settle_up_to(const ServerEvent& event);
-    void settle(Sent& sent, bool acked);
+    void settle(Unconfirmed::Sent& sent, bool acked);
     void learn_size_limit(const std::string& close_text);
     void learn_bad_place(const std::string& close_text);
     void show_stall(Worker& worker);
@@ -97,9 +89,7 @@ class AmqpEngine final : public Engine {
     std::map<std::uint32_t, std::string> waiting_routes_;
     Steady::time_point next_look_{};  ///< for those exchanges
     LaneSet lanes_;
-    std::deque<Sent> sent_;        ///< by delivery tag, without gaps
-    std::uint64_t first_tag_ = 1;  ///< of sent_.front()
-    std::size_t unsettled_ = 0;
+    Unconfirmed sent_;
     std::vector<ServerEvent> server_events_;
     std::vector<Confirm> confirms_;
     std::string down_reason_;  ///< set: this connection is to be given up
