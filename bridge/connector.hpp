@@ -152,7 +152,7 @@ class Connector {
 };
 
 /// Changes whenever anything in this header or what it includes changes its layout.
-constexpr std::uint32_t connector_abi = 7;
+constexpr std::uint32_t connector_abi = 8;
 
 /// What a module exports as `extern "C" const ConnectorModule sluice_connector_module`.
 struct ConnectorModule {

@@ -168,12 +168,12 @@ void Connection::take_method(const amqp_method_t& method, std::vector<ServerEven
             events.push_back({Kind::unblocked, 0, false, {}});
             break;
         case AMQP_CHANNEL_CLOSE_METHOD: {
-            events.push_back({Kind::closed, 0, false, close_text(method)});
+            events.push_back({Kind::closed, 0, false, close_text(method), close_code(method)});
             send_channel_close_ok(publishing);
             break;
         }
         case AMQP_CONNECTION_CLOSE_METHOD: {
-            events.push_back({Kind::closed, 0, false, close_text(method)});
+            events.push_back({Kind::closed, 0, false, close_text(method), close_code(method)});
             const Watchdog::Sending sending(watchdog_);
             amqp_connection_close_ok_t ok{};
             amqp_send_method(state_, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);

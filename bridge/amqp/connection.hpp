@@ -26,6 +26,8 @@ struct ServerEvent {
     std::uint64_t tag = 0;  ///< ack, nack, returned
     bool multiple = false;  ///< ack, nack: all up to the tag
     std::string text;       ///< returned, blocked, closed: why
+    /// closed: the server's reply code; 0 when the connection was lost
+    std::uint16_t code = 0;
 };
 
 /// The header that carries a message's delivery tag, so that a returned one can be told from its siblings:

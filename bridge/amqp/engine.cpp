@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "base/log.hpp"
 #include "bridge/amqp/properties.hpp"
@@ -15,19 +14,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// A message to an exchange, or with a routing key, that closed the channel is refused for so long without
-/// asking the server again.
-constexpr std::chrono::minutes bad_place_for{1};
-/// Their names are made of messages: whoever sends them must not fill the memory.
-constexpr std::size_t bad_places_max = 1000;
 /// For an exchange that a route waits for.
 constexpr std::chrono::seconds look_every{5};
 constexpr std::size_t short_text_bytes_max = 255;  // AMQP's short string: exchange and routing key
-
-/// One routing key of an exchange, as a name among those of exchanges.
-std::string place_of(std::string_view exchange, std::string_view routing_key) {
-    return fmt::format("{}\n{}", exchange, routing_key);
-}
 
 WallTime wall_now() {
     return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
@@ -65,6 +54,8 @@ void AmqpEngine::run(Worker& worker) {
 bool AmqpEngine::connect(Worker& worker) {
     lanes_.clear();
     sent_.clear();
+    waited_for_ = 1;
+    suspects_.end_trial();
     down_reason_.clear();
     blocked_reason_.clear();
     nack_reason_.clear();
@@ -96,8 +87,9 @@ std::string AmqpEngine::prepare_channels() {
 std::string AmqpEngine::find_exchange(std::uint32_t route) {
     if (!routes_[route].exchange.is_literal()) return {};
     const auto name = routes_[route].exchange.render(*core::Message::freeze({}));
-    if (!name || name->empty()) return {};
-    Connection::CallResult found = connection_->check_exchange(*name);
+    if (!name) return {};
+    // The default one is always there, and may not be asked for.
+    const auto found = name->empty() ? Connection::CallResult{} : connection_->check_exchange(*name);
     if (found.problem.empty()) {
         // It is there, which does not mean that we may write to it.
         const auto bad = bad_places_.find(*name);
@@ -110,7 +102,7 @@ std::string AmqpEngine::find_exchange(std::uint32_t route) {
         return {};
     }
     if (found.code != AMQP_NOT_FOUND && found.code != AMQP_ACCESS_REFUSED) return found.problem;
-    wait_for_exchange(route, std::move(found.problem));
+    wait_for_exchange(route, found.problem);
     return {};
 }
 
@@ -175,10 +167,10 @@ milliseconds AmqpEngine::wait_time() {
 
 void AmqpEngine::pump() {
     wants_room_ = false;
+    if (suspects_go_first()) return;
     for (auto& [id, lane] : lanes_) {
         const auto now = Steady::now();
-        while (down_reason_.empty() && !blocked_ && lane.ready(now) &&
-               !waiting_routes_.contains(lane.front().out.route)) {
+        while (down_reason_.empty() && may_send(lane, now)) {
             if (!connection_->ready_to_send()) {
                 wants_room_ = true;
                 return;
@@ -186,6 +178,10 @@ void AmqpEngine::pump() {
             send(lane, lane.take());
         }
     }
+}
+
+bool AmqpEngine::may_send(const LaneQueue& lane, Steady::time_point now) const {
+    return !blocked_ && lane.ready(now) && !waiting_routes_.contains(lane.front().out.route);
 }
 
 void AmqpEngine::send(LaneQueue& lane, Held held) {
@@ -237,6 +233,7 @@ std::string AmqpEngine::route_problem(const Held& held) const {
 
 void AmqpEngine::refuse(const Held& held, std::string reason, Outcome outcome) {
     lanes_.of(held).finished(held);
+    suspects_.finished(held.out);
     confirms_.push_back({held.out.lane, held.out.tag, outcome, std::move(reason)});
 }
 
@@ -266,11 +263,11 @@ void AmqpEngine::judge(const ServerEvent& event) {
             break;
         case Kind::unblocked:
             blocked_ = false;
+            last_progress_ = Steady::now();
             log::info(fmt::format("amqp: the server takes messages again bridge={}", bridge_name_));
             break;
         case Kind::closed:
-            learn_size_limit(event.text);
-            learn_bad_place(event.text);
+            learn(event);
             if (down_reason_.empty()) down_reason_ = event.text;
             break;
     }
@@ -279,6 +276,7 @@ void AmqpEngine::judge(const ServerEvent& event) {
 void AmqpEngine::settle(Unconfirmed::Sent& sent, bool acked) {
     if (!acked) {
         nack_reason_ = "the server does not take a message now (basic.nack), perhaps a queue is full";
+        suspects_.postponed(sent.held.out);
         lanes_.of(sent.held).put_back(std::move(sent.held), Steady::now());
         return;
     }
@@ -286,43 +284,8 @@ void AmqpEngine::settle(Unconfirmed::Sent& sent, bool acked) {
     backoff_.reset();
     if (!sent.returned.empty()) return refuse(sent.held, std::move(sent.returned));
     lanes_.of(sent.held).finished(sent.held);
+    suspects_.finished(sent.held.out);
     confirms_.push_back({sent.held.out.lane, sent.held.out.tag, Outcome::delivered, {}});
-}
-
-/// "406 PRECONDITION_FAILED - message size 5000 is larger than configured max size 3000". Any other end
-/// forgets the limit: the next server, or the same one after a restart, may have another.
-void AmqpEngine::learn_size_limit(const std::string& close_text) {
-    message_bytes_max_ = UINT64_MAX;
-    constexpr std::string_view mark = "max size ";
-    const auto at = close_text.find(mark);
-    if (close_text.find("message size") == std::string::npos || at == std::string::npos) return;
-    std::uint64_t limit = 0;
-    const char* begin = close_text.data() + at + mark.size();
-    if (std::from_chars(begin, close_text.data() + close_text.size(), limit).ec == std::errc{})
-        message_bytes_max_ = limit;
-}
-
-/// "404 NOT_FOUND - no exchange 'x' in vhost '/'", "403 ACCESS_REFUSED - access to exchange 'x' in vhost '/'
-/// refused for user 'y'", and the same with "access to topic 'a.b' in exchange 'x'": one routing key.
-void AmqpEngine::learn_bad_place(const std::string& close_text) {
-    constexpr std::string_view mark = "exchange '", end_mark = "' in vhost '";
-    constexpr std::string_view key_mark = "access to topic '", key_end_mark = "' in exchange '";
-    const auto forbidden = close_text.find("403 ACCESS_REFUSED");
-    const auto code = std::min(close_text.find("404 NOT_FOUND"), forbidden);
-    const auto key = close_text.find(key_mark), key_end = close_text.find(key_end_mark);
-    const bool is_key = key != std::string::npos && key_end != std::string::npos && key < key_end;
-    const auto begin = is_key ? key_end + key_end_mark.size() - mark.size() : close_text.find(mark);
-    const auto end = close_text.rfind(end_mark);
-    if (code == std::string::npos || begin == std::string::npos || end == std::string::npos) return;
-    if (end < begin + mark.size()) return;
-    std::string place = close_text.substr(begin + mark.size(), end - begin - mark.size());
-    if (is_key)
-        place = place_of(place, close_text.substr(key + key_mark.size(), key_end - key - key_mark.size()));
-    if (bad_places_.size() >= bad_places_max) bad_places_.erase(bad_places_.begin());
-    bad_places_.insert_or_assign(std::move(place), BadPlace{.reason = close_text.substr(code),
-                                                            .is_forbidden = forbidden != std::string::npos,
-                                                            .until = Steady::now() + bad_place_for});
-    backoff_.reset();  // the server is well, and others wait for it
 }
 
 void AmqpEngine::show_stall(Worker& worker) {

@@ -8,6 +8,7 @@
 
 #include "bridge/amqp/connection.hpp"
 #include "bridge/amqp/settings.hpp"
+#include "bridge/amqp/suspects.hpp"
 #include "bridge/amqp/unconfirmed.hpp"
 #include "bridge/amqp/watchdog.hpp"
 #include "bridge/backoff.hpp"
@@ -25,6 +26,9 @@ struct Route {
     bool mandatory = true;
     std::optional<CloudEventMapping> event;
 };
+
+/// One routing key of an exchange, as a name among those of exchanges.
+std::string place_of(std::string_view exchange, std::string_view routing_key);
 
 /// A message counts as delivered when its confirm has come and no return before it. What is nacked is sent
 /// again after a pause; what is returned is refused; when the connection or its channel ends, everything
@@ -49,6 +53,7 @@ class AmqpEngine final : public Engine {
     std::chrono::milliseconds wait_time();
 
     void pump();
+    bool may_send(const LaneQueue& lane, Steady::time_point now) const;
     void send(LaneQueue& lane, Held held);
     /// Sets `exchange_`, `routing_key_` and `event_`.
     Result<void, std::string> render(const Held& held, const MessageView& view);
@@ -59,8 +64,16 @@ class AmqpEngine final : public Engine {
     void read();
     void judge(const ServerEvent& event);
     void settle(Unconfirmed::Sent& sent, bool acked);
-    void learn_size_limit(const std::string& close_text);
-    void learn_bad_place(const std::string& close_text);
+
+    // engine_close.cpp:
+    void learn(const ServerEvent& closed);
+    /// Whether something was learnt that keeps back what was sent and closed the channel.
+    bool learn_size_limit(const std::string& close_text);
+    bool learn_bad_place(const ServerEvent& closed);
+    void look_for_the_guilty(const ServerEvent& closed);
+    bool try_suspect();
+    bool suspects_go_first();
+
     void show_stall(Worker& worker);
 
     const std::string bridge_name_, origin_;
@@ -82,6 +95,7 @@ class AmqpEngine final : public Engine {
         Steady::time_point until;
     };
     std::map<std::string, BadPlace, std::less<>> bad_places_;
+    Suspects suspects_;
 
     // One connection's worth; reset by connect().
     std::unique_ptr<Connection> connection_;
@@ -90,6 +104,7 @@ class AmqpEngine final : public Engine {
     Steady::time_point next_look_{};  ///< for those exchanges
     LaneSet lanes_;
     Unconfirmed sent_;
+    std::uint64_t waited_for_ = 1;  ///< tags before it need not be confirmed before a suspect is tried
     std::vector<ServerEvent> server_events_;
     std::vector<Confirm> confirms_;
     std::string down_reason_;  ///< set: this connection is to be given up

@@ -28,6 +28,15 @@ inline std::string close_text(const amqp_method_t& method) {
     return fmt::format("unexpected answer {}", amqp_method_name(method.id));
 }
 
+/// 0 when it is no close.
+inline std::uint16_t close_code(const amqp_method_t& method) {
+    if (method.id == AMQP_CHANNEL_CLOSE_METHOD)
+        return static_cast<const amqp_channel_close_t*>(method.decoded)->reply_code;
+    if (method.id == AMQP_CONNECTION_CLOSE_METHOD)
+        return static_cast<const amqp_connection_close_t*>(method.decoded)->reply_code;
+    return 0;
+}
+
 /// Empty when the call went well.
 inline std::string reply_text(const amqp_rpc_reply_t& reply) {
     switch (reply.reply_type) {

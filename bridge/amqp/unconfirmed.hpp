@@ -20,6 +20,8 @@ class Unconfirmed {
 
     /// The delivery tag of what is added next.
     std::uint64_t next_tag() const { return next_tag_; }
+    /// The youngest there is; 0 when empty.
+    std::uint64_t last_tag() const { return sent_.empty() ? 0 : sent_.rbegin()->first; }
     void add(Held held) { sent_.emplace_hint(sent_.end(), next_tag_++, Sent{std::move(held), {}}); }
     /// Its ack follows.
     void came_back(std::uint64_t tag, const std::string& why) {
