@@ -48,7 +48,7 @@ int Connection::next_frame(amqp_frame_t& frame) {
     return amqp_simple_wait_frame_noblock(state_, &frame, &at_once);
 }
 
-bool Connection::read_frames(const std::function<void(const amqp_frame_t&)>& take) {
+bool Connection::read_frames(const std::function<bool(const amqp_frame_t&)>& take) {
     while (problem_.empty()) {
         amqp_frame_t frame{};
         const int status = next_frame(frame);
@@ -61,12 +61,21 @@ bool Connection::read_frames(const std::function<void(const amqp_frame_t&)>& tak
             const Watchdog::Sending sending(watchdog_);
             amqp_connection_close_ok_t ok{};
             amqp_send_method(state_, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);
-        } else {
-            take(frame);
+        } else if (!take(frame)) {
+            break;
         }
     }
     amqp_maybe_release_buffers(state_);
     return problem_.empty();
+}
+
+void Connection::send_heartbeat() {
+    if (!problem_.empty()) return;
+    const Watchdog::Sending sending(watchdog_);
+    amqp_frame_t heartbeat{};
+    heartbeat.frame_type = AMQP_FRAME_HEARTBEAT;
+    const int status = amqp_send_frame(state_, &heartbeat);
+    if (status != AMQP_STATUS_OK) problem_ = fmt::format("sending failed: {}", amqp_error_string2(status));
 }
 
 Connection::CallResult Connection::call_result(amqp_channel_t channel) {

@@ -81,9 +81,11 @@ class Connection {
     /// basic.reject: the server throws it away by the queue's rules.
     void reject(amqp_channel_t channel, std::uint64_t tag);
     void send_channel_close_ok(amqp_channel_t channel);
-    /// As read(), with each frame as it is; it is good only during the call. False when the connection is
-    /// lost: then problem() says why.
-    bool read_frames(const std::function<void(const amqp_frame_t&)>& take);
+    /// As read(), with each frame as it is; it is good only during the call. Stops early when `take` returns
+    /// false. False when the connection is lost: then problem() says why.
+    bool read_frames(const std::function<bool(const amqp_frame_t&)>& take);
+    /// For times when nothing is read. A failure shows as problem().
+    void send_heartbeat();
     /// Why the connection is lost; empty while it stands.
     const std::string& problem() const { return problem_; }
 

@@ -16,8 +16,16 @@ using std::chrono::milliseconds;
 
 /// At the end of life, for what the bridge is just making durable.
 constexpr milliseconds settle_grace_max{250};
+/// Bytes of messages that are handed on and not settled; beyond it no further one is, whatever prefetch says.
+constexpr std::size_t handed_on_bytes_max = 8UL << 20;
 /// A connection that stood this long was a good one: the next attempt comes soon.
 constexpr std::chrono::seconds good_life{10};
+
+std::size_t bytes_of(const Incoming& incoming) {
+    std::size_t bytes = incoming.payload.size();
+    for (const auto& [name, value] : incoming.headers) bytes += name.size() + value.size();
+    return bytes;
+}
 
 }  // namespace
 
@@ -26,6 +34,7 @@ ConsumeEngine::ConsumeEngine(const ConnectorSpec& spec, AmqpSettings settings,
     : alone_(spec.routes.empty()),
       settings_(std::move(settings)),
       servers_(std::move(servers)),
+      handed_on_max_(spec.down_inflight_max),
       watchdog_(settings_.heartbeat * 2),
       backoff_(backoff_seed(spec.bridge_name) + 1) {
     const auto rows = static_cast<std::uint32_t>(queues.size());
@@ -68,6 +77,7 @@ void ConsumeEngine::lose(Worker& worker) {
         if (Steady::now() - connected_at_ > good_life) backoff_.reset();
     }
     connection_.reset();
+    for (const Incoming& incoming : incoming_) forget(incoming.token);
     incoming_.clear();
     for (Consumer& consumer : consumers_) consumer.reset();
     if (alone_) worker.down(down_reason_);
@@ -76,7 +86,7 @@ void ConsumeEngine::lose(Worker& worker) {
 
 void ConsumeEngine::serve(Worker& worker) {
     if (alone_) worker.up();
-    worker.take_settled();  // of an earlier connection
+    settle(worker);  // of an earlier connection: it only makes room
     while (!worker.stopping() && connection_->problem().empty()) {
         work(worker);
         tell_source(worker);
@@ -102,6 +112,7 @@ void ConsumeEngine::drain(Worker& worker) {
 }
 
 void ConsumeEngine::work(const Worker& worker) {
+    if (is_full()) return;  // to wait for an answer is to read all that comes before it
     for (Consumer& consumer : consumers_) {
         if (worker.stopping() || !connection_->problem().empty()) return;
         consumer.work(*connection_);
@@ -118,15 +129,23 @@ void ConsumeEngine::tell_source(Worker& worker) {
 }
 
 void ConsumeEngine::wait(Worker& worker, milliseconds longest) {
-    if (connection_->has_buffered()) longest = milliseconds(0);
-    std::array<pollfd, 2> waiting{{{connection_->fd(), POLLIN, 0}, {worker.wake_fd(), POLLIN, 0}}};
+    const bool full = is_full();
+    if (full) longest = longest_wait();
+    if (!full && connection_->has_buffered()) longest = milliseconds(0);
+    // poll() passes over what is negative: a lost connection would wake us again and again.
+    std::array<pollfd, 2> waiting{
+        {{full ? -1 : connection_->fd(), POLLIN, 0}, {worker.wake_fd(), POLLIN, 0}}};
     ::poll(waiting.data(), waiting.size(), static_cast<int>(longest.count()));
     worker.clear_wake();
 }
 
 /// Short enough for heartbeats: they are only looked at when we look.
+milliseconds ConsumeEngine::longest_wait() const {
+    return std::clamp(settings_.heartbeat / 4, milliseconds(100), milliseconds(2500));
+}
+
 milliseconds ConsumeEngine::wait_time() const {
-    const auto longest = std::clamp(settings_.heartbeat / 4, milliseconds(100), milliseconds(2500));
+    const auto longest = longest_wait();
     auto at = Steady::time_point::max();
     for (const Consumer& consumer : consumers_) at = std::min(at, consumer.wake_at());
     const auto now = Steady::now();
@@ -135,16 +154,49 @@ milliseconds ConsumeEngine::wait_time() const {
 }
 
 void ConsumeEngine::settle(Worker& worker) {
-    for (const Settled& settled : worker.take_settled())
+    for (const Settled& settled : worker.take_settled()) {
+        forget(settled.token);
         consumers_[settled.token % consumers_.size()].settle(settled);
+    }
     for (Consumer& consumer : consumers_) consumer.answer(*connection_);
 }
 
 void ConsumeEngine::read() {
+    if (is_full()) return keep_alive();
     connection_->read_frames([this](const amqp_frame_t& frame) {
-        if (frame.channel == 0 || frame.channel > consumers_.size()) return;
+        if (frame.channel == 0 || frame.channel > consumers_.size()) return true;
+        const std::size_t before = incoming_.size();
         consumers_[frame.channel - 1].take_frame(frame, *connection_, incoming_);
+        if (incoming_.size() > before) note_handed_on(incoming_.back());
+        return !is_full();
     });
+}
+
+/// RabbitMQ gives a connection up that takes nothing for half a minute. What was unsettled comes again then,
+/// but not before the bridge has settled what it has of it.
+void ConsumeEngine::keep_alive() {
+    const auto now = Steady::now();
+    if (now < next_heartbeat_) return;
+    connection_->send_heartbeat();
+    next_heartbeat_ = now + longest_wait();
+}
+
+void ConsumeEngine::note_handed_on(const Incoming& incoming) {
+    const auto [at, is_new] = handed_on_.emplace(incoming.token, bytes_of(incoming));
+    if (is_new) handed_on_bytes_ += at->second;
+    // A bridge that is paused has no more than that, and never settles what it forgets.
+    if (handed_on_.size() > handed_on_max_) forget(handed_on_.begin()->first);
+}
+
+void ConsumeEngine::forget(std::uint64_t token) {
+    const auto found = handed_on_.find(token);
+    if (found == handed_on_.end()) return;
+    handed_on_bytes_ -= found->second;
+    handed_on_.erase(found);
+}
+
+bool ConsumeEngine::is_full() const {
+    return handed_on_bytes_ >= handed_on_bytes_max;
 }
 
 std::size_t ConsumeEngine::unsettled() const {

@@ -42,6 +42,15 @@ class AmqpDownFixture : public ConnectorFixture {
         AmqpClient client(node_->port());
         for (int i = 0; i < count; ++i) client.publish(place_, std::to_string(i));
     }
+    /// Persistent, of 1 MiB and a little.
+    void publish_large(int count) {
+        AmqpClient client(node_->port());
+        amqp_basic_properties_t properties{};
+        properties._flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
+        properties.delivery_mode = 2;
+        const std::string large(1 << 20, 'x');
+        for (int i = 0; i < count; ++i) client.publish(place_, std::to_string(i) + "-" + large, properties);
+    }
     Incoming incoming(std::size_t index) {
         return feeder_.read([&] { return feeder_.incoming_.at(index); });
     }

@@ -25,6 +25,45 @@ TEST_F(AmqpDownTrouble, a_missing_queue_is_told_and_waited_for_and_disturbs_no_o
     EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U);
 }
 
+TEST_F(AmqpDownTrouble, large_messages_wait_at_the_server_and_the_connection_stays) {
+    make_queue();
+    publish_large(40);
+    start();
+    ASSERT_TRUE(feeder_.wait_incoming(8)) << last_problem();
+    feeder_.wait([] { return false; }, milliseconds(4500));  // more than twice the heartbeat
+    EXPECT_EQ(incoming_count(), 8U);
+    for (std::size_t i = 0; i < 40; ++i) {
+        ASSERT_TRUE(feeder_.wait_incoming(i + 1)) << last_problem();
+        EXPECT_LE(incoming_count(), i + 8);
+        EXPECT_EQ(incoming(i).payload.substr(0, 3), (std::to_string(i) + "-x").substr(0, 3));
+        settle(i);
+    }
+    EXPECT_EQ(feeder_.read([&] { return feeder_.downs_.size(); }), 0U) << last_down();
+    EXPECT_EQ(feeder_.read([&] { return feeder_.sources_.size(); }), 1U) << last_problem();
+    connector_->stop(milliseconds(300));
+    EXPECT_TRUE(wait_depth(0));
+}
+
+TEST_F(AmqpDownTrouble, large_messages_that_come_again_wait_until_there_is_room) {
+    make_queue();
+    publish_large(20);
+    peer_->settle();
+    start();
+    ASSERT_TRUE(feeder_.wait_incoming(8)) << last_problem();
+    peer_->down();
+    ASSERT_TRUE(feeder_.wait([&] { return feeder_.sources_.size() >= 2; })) << "the loss was not noticed";
+    peer_->up();
+    ASSERT_TRUE(wait_problem("")) << last_problem();
+    feeder_.wait([] { return false; }, milliseconds(1500));
+    EXPECT_EQ(incoming_count(), 8U) << "the bridge still has the others";
+    for (std::size_t i = 0; i < 28; ++i) {
+        ASSERT_TRUE(feeder_.wait_incoming(i + 1)) << last_problem();
+        settle(i);
+    }
+    connector_->stop(milliseconds(300));
+    EXPECT_TRUE(wait_depth(0));
+}
+
 TEST_F(AmqpDownTrouble, a_deleted_queue_is_told_and_waited_for) {
     make_queue();
     publish("0");
