@@ -130,8 +130,8 @@ void KafkaEngine::judge_failure(Report& report, std::size_t& suspects) {
     }
 }
 
-void KafkaEngine::settle_bad_topic(Held held, const std::string& topic, BadTopics::Verdict verdict) {
-    if (verdict == BadTopics::Verdict::refuse) return refuse(held, bad_topics_.reason_of(topic));
+void KafkaEngine::settle_bad_topic(Held held, const std::string& topic, BadPlaces::Verdict verdict) {
+    if (verdict == BadPlaces::Verdict::refuse) return refuse(held, bad_topics_.reason_of(topic));
     hold_lane(std::move(held));
 }
 

@@ -23,7 +23,7 @@ class KafkaEngine final : public ProducerEngine {
     bool may_send() const override { return down_reason_.empty(); }
     void judge(PollResult& result);
     void judge_failure(Report& report, std::size_t& suspects);
-    void settle_bad_topic(Held held, const std::string& topic, BadTopics::Verdict verdict);
+    void settle_bad_topic(Held held, const std::string& topic, BadPlaces::Verdict verdict);
     void refuse(const Held& held, std::string reason, Outcome outcome = Outcome::refused);
     void judge_delivered(const Report& report);
 };

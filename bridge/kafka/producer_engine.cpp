@@ -122,17 +122,17 @@ Result<Record, Refusal> ProducerEngine::compose(Held& held) {
                   std::move(headers)};
 }
 
-BadTopics::Named ProducerEngine::named(const Held& held) const {
-    return routes_.at(held.out.route).topic.is_literal() ? BadTopics::Named::by_config
-                                                         : BadTopics::Named::by_message;
+BadPlaces::Named ProducerEngine::named(const Held& held) const {
+    return routes_.at(held.out.route).topic.is_literal() ? BadPlaces::Named::by_config
+                                                         : BadPlaces::Named::by_message;
 }
 
-BadTopics::Verdict ProducerEngine::note_bad_topic(const Held& held, const std::string& topic,
+BadPlaces::Verdict ProducerEngine::note_bad_topic(const Held& held, const std::string& topic,
                                                   rd_kafka_resp_err_t error) {
     static log::RateLimit limit(10'000);
     const auto now = Steady::now();
-    const auto fault = error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? BadTopics::Fault::forbidden
-                                                                             : BadTopics::Fault::missing;
+    const auto fault = error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? BadPlaces::Fault::forbidden
+                                                                             : BadPlaces::Fault::missing;
     const auto verdict = bad_topics_.note(topic, named(held), fault,
                                           fmt::format("topic {}: {}", topic, rd_kafka_err2str(error)), now);
     std::uint64_t suppressed = 0;
@@ -141,25 +141,25 @@ BadTopics::Verdict ProducerEngine::note_bad_topic(const Held& held, const std::s
         log::warn(
             fmt::format("kafka: topic cannot be written, {} bridge={} topic={} error=\"{}\" "
                         "suppressed={}",
-                        verdict == BadTopics::Verdict::wait ? "trying again" : "given up for a minute",
+                        verdict == BadPlaces::Verdict::wait ? "trying again" : "given up for a minute",
                         bridge_name_, topic, rd_kafka_err2str(error), suppressed));
     }
     return verdict;
 }
 
-std::optional<BadTopics::Verdict> ProducerEngine::check_topic(const Held& held) {
+std::optional<BadPlaces::Verdict> ProducerEngine::check_topic(const Held& held) {
     switch (bad_topics_.before_send(topic_text_, named(held), Steady::now())) {
-        case BadTopics::Advice::send:
+        case BadPlaces::Advice::send:
             return std::nullopt;
-        case BadTopics::Advice::refuse:
-            return BadTopics::Verdict::refuse;
-        case BadTopics::Advice::ask:
+        case BadPlaces::Advice::refuse:
+            return BadPlaces::Verdict::refuse;
+        case BadPlaces::Advice::ask:
             break;
     }
     const auto error = producer_->refresh_topic(topic_text_, probe_timeout);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
     if (is_missing_topic(error)) return note_bad_topic(held, topic_text_, error);
-    return BadTopics::Verdict::wait;
+    return BadPlaces::Verdict::wait;
 }
 
 void ProducerEngine::pump() {

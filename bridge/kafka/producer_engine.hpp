@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "bridge/backoff.hpp"
+#include "bridge/bad_places.hpp"
 #include "bridge/cloud_event.hpp"
 #include "bridge/connector.hpp"
-#include "bridge/kafka/bad_topics.hpp"
 #include "bridge/kafka/producer.hpp"
 #include "bridge/kafka/sieve.hpp"
 #include "bridge/lane_queue.hpp"
@@ -42,7 +42,7 @@ HeadersPtr make_headers(const MessageView& view, WallTime now, const Identity& i
 
 /// The record will not be taken however often it is sent.
 bool is_permanent(rd_kafka_resp_err_t error);
-/// An operator of the cluster can mend it: a matter for BadTopics.
+/// An operator of the cluster can mend it: a matter for BadPlaces.
 bool is_missing_topic(rd_kafka_resp_err_t error);
 
 /// How long one question to the cluster may take where the thread has other things to do.
@@ -65,13 +65,13 @@ class ProducerEngine : public Engine {
     std::string open_producer(Worker& worker);
     /// The record takes the message over when there is one. Its topic and key stay valid until the next call.
     Result<Record, Refusal> compose(Held& held);
-    BadTopics::Named named(const Held& held) const;
+    BadPlaces::Named named(const Held& held) const;
     /// The cluster has said that of the topic of a message.
-    BadTopics::Verdict note_bad_topic(const Held& held, const std::string& topic, rd_kafka_resp_err_t error);
+    BadPlaces::Verdict note_bad_topic(const Held& held, const std::string& topic, rd_kafka_resp_err_t error);
     /// Whether bad_topics_ is to be told where something was delivered.
     bool wants_topics() const { return messages_name_topics_ || !bad_topics_.empty(); }
     /// Before a message goes to topic_text_. None: it may go.
-    std::optional<BadTopics::Verdict> check_topic(const Held& held);
+    std::optional<BadPlaces::Verdict> check_topic(const Held& held);
     /// Sends what the lanes let out: of suspects a group at a time, and nothing else meanwhile.
     void pump();
     /// False when nothing more is to be sent now.
@@ -101,7 +101,7 @@ class ProducerEngine : public Engine {
     bool sifting_ = false;  ///< what is under way is a group of suspects, or ends before one is sent
     std::vector<Confirm> confirms_;
     std::string down_reason_;  ///< set: this connection is to be given up
-    BadTopics bad_topics_;
+    BadPlaces bad_topics_;
     Steady::time_point last_proof_{};     ///< the last answer of any kind
     Steady::time_point last_progress_{};  ///< the last report, or since when there was nothing to report
 

@@ -295,7 +295,7 @@ bool TransactionEngine::send(LaneQueue& queue, Held held) {
     Record record = std::move(composed).value();
     // Asked for before it can spoil the transaction.
     if (const auto verdict = check_topic(record.held)) {
-        if (*verdict == BadTopics::Verdict::refuse) {
+        if (*verdict == BadPlaces::Verdict::refuse) {
             refuse(record.held, bad_topics_.reason_of(topic_text_));
         } else {
             hold_lane(std::move(record.held));
@@ -369,7 +369,7 @@ void TransactionEngine::judge_failure(Report& report, std::size_t& suspects) {
 
 void TransactionEngine::settle_bad_topic(Held held, const std::string& topic, rd_kafka_resp_err_t error) {
     fell_by_topic_ = true;
-    if (note_bad_topic(held, topic, error) == BadTopics::Verdict::refuse) {
+    if (note_bad_topic(held, topic, error) == BadPlaces::Verdict::refuse) {
         refuse(held, bad_topics_.reason_of(topic));
     } else {
         missing_.push_back(std::move(held));
