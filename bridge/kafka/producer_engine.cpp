@@ -59,7 +59,7 @@ ProducerEngine::ProducerEngine(ConnectorSpec spec, KafkaSettings settings, ConfP
 bool ProducerEngine::connect(Worker& worker) {
     lanes_.clear();
     sieve_ = {};
-    sifting_ = false;
+    sifting_ = others_turn_ = false;
     bad_topics_.new_connection();
     suspect_since_.reset();
     down_reason_.clear();
@@ -176,6 +176,7 @@ bool ProducerEngine::pump_group() {
     sifting_ = std::any_of(lanes_.begin(), lanes_.end(), [&](auto& lane) { return is_suspect(lane.second); });
     if (sifting_ && !idle) return false;
     if (idle) sieve_.begin_group();
+    if (sifting_ && std::exchange(others_turn_, false) && pump_others()) return false;
     for (auto& [id, queue] : lanes_) {
         if (sifting_ && !is_suspect(queue)) continue;
         while (may_send() && queue.ready(now) && !(sifting_ && sieve_.is_full())) {
@@ -183,11 +184,23 @@ bool ProducerEngine::pump_group() {
             if (!send(queue, queue.take())) return false;
         }
     }
+    others_turn_ = sifting_;
     return sifting_ && sieve_.is_full() && may_send();
 }
 
+bool ProducerEngine::pump_others() {
+    const auto now = Steady::now();
+    for (auto& [id, queue] : lanes_) {
+        while (may_send() && queue.ready(now) && !queue.has_suspects())
+            if (!send(queue, queue.take())) return true;
+    }
+    return producer_->in_flight() > 0;
+}
+
 bool ProducerEngine::is_to_blame(Held& held) {
-    return std::exchange(held.suspect, true) && sieve_.is_alone();
+    if (!std::exchange(held.suspect, true) || !sieve_.is_alone()) return false;
+    sieve_.refused(1);
+    return true;
 }
 
 void ProducerEngine::hold_lane(Held held) {

@@ -99,6 +99,7 @@ class ProducerEngine : public Engine {
     LaneSet lanes_;
     Sieve sieve_;
     bool sifting_ = false;  ///< what is under way is a group of suspects, or ends before one is sent
+    bool others_turn_ = false;
     std::vector<Confirm> confirms_;
     std::string down_reason_;  ///< set: this connection is to be given up
     BadPlaces bad_topics_;
@@ -110,6 +111,8 @@ class ProducerEngine : public Engine {
   private:
     /// True when it was a group of suspects and as large as may be.
     bool pump_group();
+    /// Between two groups, of the lanes without suspects. True when something is under way.
+    bool pump_others();
 
     std::optional<Steady::time_point> suspect_since_;
     Steady::time_point next_probe_{};

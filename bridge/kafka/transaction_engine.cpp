@@ -203,6 +203,8 @@ void TransactionEngine::settle() {
 /// And everything back to its place.
 void TransactionEngine::abort(Worker& worker) {
     failed_ = true;
+    // After a refused batch librdkafka lets the next transaction fall, too: "skipped sequence numbers".
+    sieve_.fell();
     Transactions transactions(producer_->handle());
     const bool forbidden =
         purged_ && !explained_ && transactions.trouble() == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;

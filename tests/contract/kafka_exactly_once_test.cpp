@@ -237,7 +237,7 @@ TEST_P(KafkaOnceNode, one_that_is_too_large_is_refused_out_of_a_transaction_and_
 
 TEST_P(KafkaOnceNode, what_one_route_has_refused_does_not_starve_another) {
     peer_->configure_place(settings_, place_);
-    peer_->ask("config " + place_ + " max.message.bytes=1500");
+    peer_->ask("config " + place_ + " max.message.bytes=100000");
     peer_->ask("topic " + place_ + ".a 1");
     settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
     settings_.route("topic", place_ + ".{topic[1]}", 1);
@@ -253,7 +253,7 @@ TEST_P(KafkaOnceNode, what_one_route_has_refused_does_not_starve_another) {
         return std::count_if(feeder_.confirmed_.begin(), feeder_.confirmed_.end(),
                              [&](const auto& one) { return one.first.first == lane; });
     };
-    feeder_.publish_text(0, "plant/a", std::string(4000, 'x'));
+    feeder_.publish_text(0, "plant/a", std::string(150'000, 'x'));
     int sent = 0;
     // The first route has something to send all the time.
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);

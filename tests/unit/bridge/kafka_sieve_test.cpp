@@ -51,6 +51,22 @@ TEST(Sieve, innocents_of_another_trouble_are_through_at_once) {
     EXPECT_LT(rounds(1000, {}), 5);
 }
 
+TEST(Sieve, what_fell_for_another_reason_goes_again_as_it_was) {
+    Sieve sieve;
+    sieve.begin_group();
+    sieve.sent();
+    sieve.refused(6);
+    for (int round = 0; round < 3; ++round) {
+        sieve.begin_group();
+        for (int i = 0; i < 3; ++i) {
+            EXPECT_FALSE(sieve.is_full());
+            sieve.sent();
+        }
+        EXPECT_TRUE(sieve.is_full());
+        sieve.fell();
+    }
+}
+
 TEST(Sieve, one_that_was_not_alone_is_not_to_blame) {
     Sieve sieve;
     sieve.begin_group();
