@@ -61,6 +61,7 @@ void check_bridge(const bridge::BridgeSettings& bridge, const ModuleSource& modu
     }
     bridge::ConnectorSpec spec{bridge.name, bridge.place, bridge.connector, {}};
     for (const auto& route : bridge.routes) spec.routes.push_back({route.from, route.place, route.connector});
+    for (const auto& down : bridge.downs) spec.down_routes.push_back({{}, down.place, down.connector});
     const auto connector = module->create(std::move(spec));
     if (!connector) lines.push_back(connector.error());
 }

@@ -137,6 +137,15 @@ TEST_F(StartErrors, missing_ca_of_a_bridge) {
     }
 }
 
+TEST_F(StartErrors, pattern_of_a_way_down_that_is_none) {
+    const std::string config = plain(
+        "[[bridge]]\nname = \"plant\"\ntype = \"kafka\"\nservers = [\"localhost:1\"]\n"
+        "[[bridge.down]]\ntopics = [\"^(\"]\ntopic = \"a/b\"\n");
+    const std::vector<std::string> words{config_path() + ":", "topics: '^(' is no pattern"};
+    expect_refused(config, words);
+    expect_check_refuses(config, words);
+}
+
 TEST_F(StartErrors, open_door_without_saying_so) {
     expect_refused(
         fmt::format("[broker]\ndata_dir = \"{}\"\n[[listener]]\nport = 0\nanonymous = true\n", path("data")),
