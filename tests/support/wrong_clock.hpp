@@ -1,6 +1,7 @@
 #pragma once
 /// WrongClock: what is started while it lives has a wall clock that can be set.
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -10,13 +11,13 @@ namespace sluice::test {
 
 class WrongClock {
   public:
-    /// Its file stands in `folder`.
-    WrongClock(const std::filesystem::path& folder, std::chrono::milliseconds offset)
+    /// `layer`: the built clock_layer.so. Its file stands in `folder`.
+    WrongClock(const std::filesystem::path& folder, const char* layer, std::chrono::milliseconds offset)
         : path_((folder / "clock-offset").string()) {
         std::ofstream(path_) << std::string(sizeof(std::int64_t), '\0');
         set(offset);
         ::setenv("SLUICE_CLOCK_FILE", path_.c_str(), 1);
-        ::setenv("LD_PRELOAD", SLUICE_BINARY_DIR "/tests/clock_layer.so", 1);
+        ::setenv("LD_PRELOAD", layer, 1);
     }
     ~WrongClock() {
         ::unsetenv("LD_PRELOAD");

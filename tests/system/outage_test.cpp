@@ -35,7 +35,7 @@ TEST_P(Outage, broker_is_killed_while_it_drains) {
 /// wait for seven. Then NTP sets the clock.
 TEST_P(Outage, clock_is_set_while_messages_wait) {
     spool_ = "inflight_max = 50";
-    WrongClock clock(folder_.path(), -std::chrono::hours(24 * 9));
+    WrongClock clock(folder_.path(), SLUICE_BINARY_DIR "/tests/clock_layer.so", -std::chrono::hours(24 * 9));
     start_broker();
     publish_for(Milliseconds(300));
     peer_->freeze();
