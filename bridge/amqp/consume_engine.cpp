@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.hpp"
+#include "bridge/down_bounds.hpp"
 
 namespace sluice::bridge::amqp {
 namespace {
@@ -16,8 +17,6 @@ using std::chrono::milliseconds;
 
 /// At the end of life, for what the bridge is just making durable.
 constexpr milliseconds settle_grace_max{250};
-/// Bytes of messages that are handed on and not settled; beyond it no further one is, whatever prefetch says.
-constexpr std::size_t handed_on_bytes_max = 8UL << 20;
 /// A connection that stood this long was a good one: the next attempt comes soon.
 constexpr std::chrono::seconds good_life{10};
 
@@ -196,7 +195,7 @@ void ConsumeEngine::forget(std::uint64_t token) {
 }
 
 bool ConsumeEngine::is_full() const {
-    return handed_on_bytes_ >= handed_on_bytes_max;
+    return handed_on_bytes_ >= down_bytes_max;
 }
 
 std::size_t ConsumeEngine::unsettled() const {

@@ -160,7 +160,7 @@ void Receiver::receive(Worker& worker) {
     }
     worker.incoming(std::exchange(incoming_, {}));
     const bool full = !has_room() || !held_back_.empty();
-    const bool roomy = unsettled_ <= inflight_max_ / 2 && unsettled_bytes_ <= inflight_bytes_max / 2;
+    const bool roomy = unsettled_ <= inflight_max_ / 2 && unsettled_bytes_ <= down_bytes_max / 2;
     if (joined_ && full && !paused_) consumer_->pause(paused_ = true);
     if (paused_ && roomy && !full) {
         consumer_->pause(paused_ = false);

@@ -11,16 +11,13 @@
 #include <vector>
 
 #include "bridge/backoff.hpp"
+#include "bridge/down_bounds.hpp"
 #include "bridge/kafka/consumer.hpp"
 #include "bridge/kafka/down_route.hpp"
 #include "bridge/kafka/window.hpp"
 #include "bridge/worker.hpp"
 
 namespace sluice::bridge::kafka {
-
-/// Bytes of records that are handed on and not settled; beyond it no further one is, whatever
-/// down_inflight_max says.
-constexpr std::size_t inflight_bytes_max = 8UL << 20;
 
 /// An offset is committed when all records before it are settled, so what was not is sent again: after a
 /// rebalance, an outage or a restart. What is settled and could not be committed is remembered while the
@@ -63,7 +60,7 @@ class Receiver final : public Engine, private ConsumerOwner {
 
     void receive(Worker& worker);
     void take(const rd_kafka_message_t& record);
-    bool has_room() const { return unsettled_ < inflight_max_ && unsettled_bytes_ < inflight_bytes_max; }
+    bool has_room() const { return unsettled_ < inflight_max_ && unsettled_bytes_ < down_bytes_max; }
     void hand_on(Incoming incoming);
     void hand_on_held_back();
     void settle(const std::vector<Settled>& settled);
