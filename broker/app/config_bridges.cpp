@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/config_sections.hpp"
+#include "app/config_value.hpp"
 #include "bridge/condition.hpp"
 #include "bridge/down_mapping.hpp"
 #include "wire/topic.hpp"
@@ -156,6 +157,21 @@ void read_bridge(ConfigReader& reader, const TomlNode& table, const ModuleSource
     }
 }
 
+/// With a store that is full before the spools are, their policies never come to bear: all publishers wait.
+void check_spools_fit(ConfigReader& reader, const std::vector<const TomlNode*>& tables,
+                      const Config& config) {
+    const auto all = static_cast<std::int64_t>(config.store.bytes_max);
+    std::int64_t spools = 0;
+    for (const BridgeSettings& bridge : config.bridges)
+        spools += static_cast<std::int64_t>(bridge.spool.bytes_max);
+    if (spools <= all) return;
+    reader.warn(tables.front()->place, "bridge.spool.bytes_max",
+                fmt::format("may be {} in all bridges together, which the store has no room for: it is full "
+                            "first, and then all publishers wait",
+                            format_size(spools)),
+                fmt::format("expected less than `store.bytes_max`, which is {}", format_size(all)));
+}
+
 }  // namespace
 
 void read_bridges(ConfigReader& reader, const TomlNode& root, const ModuleSource& modules, Config& config) {
@@ -164,6 +180,7 @@ void read_bridges(ConfigReader& reader, const TomlNode& root, const ModuleSource
         read_bridge(reader, *table, modules, config.bridges.emplace_back());
         check_name(reader, *table, tables, config);
     }
+    check_spools_fit(reader, tables, config);
 }
 
 }  // namespace sluice::app
