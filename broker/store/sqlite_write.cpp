@@ -69,6 +69,11 @@ IoReport SqliteBackend::write(const WriteGroup& group, const SettleLedger& ledge
         growth_limit_ += growth_pages;
         checkpoint();
         rc = attempt_within_limit(group, ledger);
+    } else if (refused_for_room(rc) && group.drains()) {
+        // Without a reserve the log may have no more room than it takes already: written back, it begins
+        // anew.
+        checkpoint();
+        rc = attempt_within_limit(group, ledger);
     }
     if (rc != SQLITE_OK) return report(rc, problem_);
     if (log_pages_ >= checkpoint_pages) checkpoint();

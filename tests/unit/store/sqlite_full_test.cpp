@@ -206,5 +206,35 @@ TEST_F(SqliteFull, without_room_for_a_reserve_the_file_does_not_grow_but_can_be_
     expect_no_growth_but_draining("no room for its reserve of 1048576 bytes; acknowledgements wait");
 }
 
+// So it is after a power cut on a full disk: the log must do with the room that it takes already.
+TEST_F(SqliteFull, without_a_reserve_a_log_that_cannot_grow_is_used_again) {
+    constexpr std::uint64_t messages = 3600;  // four a page: the log is not yet written back by itself
+    const std::string four_a_page(850, 'f');
+    settings_.disk.bytes_max = std::uint64_t{1} << 30;
+    begin();
+    Batch entries = batch(save_session(256));
+    for (std::uint64_t i = 1; i <= messages; ++i)
+        entries.emplace_back(append(row_id(i), four_a_page, {target(256)}));
+    post_and_wait(std::move(entries));
+    stop();
+    settings_.reserve_bytes = 1 << 20;
+    std::filesystem::create_directory(dir_.file("sluice.reserve"));  // so that it cannot be made
+    begin();
+    // One of each page, so that none becomes free, then another of each: twice as much as the log may take,
+    // which is as much as the file does.
+    FileSizeLimit limit(std::filesystem::file_size(db_path()));
+    for (std::uint64_t first = 1; first <= 2; ++first) {
+        Batch settles;
+        for (std::uint64_t i = first; i <= messages; i += 4)
+            settles.emplace_back(core::SettleMessage{256, row_id(i)});
+        post(std::move(settles));
+        ASSERT_TRUE(observer_->wait_committed(0, turn_));
+    }
+    limit.lift();
+    stop();
+    begin();
+    EXPECT_EQ(recovered_.sessions.at(0).queue_messages, messages / 2);
+}
+
 }  // namespace
 }  // namespace sluice::store::testing
