@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/log.hpp"
 #include "bridge/dead_letter.hpp"
 
@@ -33,19 +35,34 @@ void Lane::flush(Now now) {
     // What waits for its turn does not wait for the upstream.
     if (take < batch_.size() && in_flight_.empty()) note_progress(now);
     if (take == 0) return;
-    std::vector<Outgoing> offer(std::make_move_iterator(batch_.begin()),
-                                std::make_move_iterator(batch_.begin() + static_cast<std::ptrdiff_t>(take)));
-    batch_.erase(batch_.begin(), batch_.begin() + static_cast<std::ptrdiff_t>(take));
-    for (const Outgoing& outgoing : offer) {
-        in_flight_.insert_or_assign(static_cast<wire::PacketId>(outgoing.tag), outgoing.message);
-        (outgoing.redelivery ? stats_.redelivered : stats_.offered).fetch_add(1, std::memory_order_relaxed);
+    std::vector<Outgoing> offer;
+    offer.reserve(take);
+    const auto end = batch_.begin() + static_cast<std::ptrdiff_t>(take);
+    for (auto it = batch_.begin(); it != end; ++it) {
+        const auto packet_id = static_cast<wire::PacketId>(it->tag);
+        if (it->message->expired(now.wall)) {
+            expired_.push_back(packet_id);
+            continue;
+        }
+        in_flight_.insert_or_assign(packet_id, it->message);
+        (it->redelivery ? stats_.redelivered : stats_.offered).fetch_add(1, std::memory_order_relaxed);
+        offer.push_back(std::move(*it));
     }
-    upstream_->offer(epoch_, std::move(offer));
+    batch_.erase(batch_.begin(), end);
+    if (!offer.empty()) upstream_->offer(epoch_, std::move(offer));
+}
+
+void Lane::on_tick(Now /*now*/) {
+    for (const wire::PacketId packet_id : std::exchange(expired_, {})) {
+        stats_.dropped_expired.fetch_add(1, std::memory_order_relaxed);
+        host_.refuse(spec_.number, packet_id);
+    }
 }
 
 void Lane::end(wire::ReasonCode /*reason*/) {
     up_ = false;
     pace_.end();
+    expired_.clear();
 }
 
 void Lane::on_note(shard::LinkNote note) {
@@ -74,6 +91,7 @@ void Lane::on_down() {
     up_ = false;
     pace_.end();
     batch_.clear();
+    expired_.clear();
     in_flight_.clear();
     host_.detach_link(spec_.number);
 }
@@ -123,7 +141,7 @@ void Lane::on_backlog(const shard::Backlog& backlog) {
     stats_.backlog_messages.store(backlog.messages, std::memory_order_relaxed);
     stats_.backlog_bytes.store(backlog.bytes, std::memory_order_relaxed);
     stats_.oldest_wall_ms.store(backlog.oldest.time_since_epoch().count(), std::memory_order_relaxed);
-    if (backlog.messages <= in_flight_.size() && batch_.empty()) pace_.end();
+    if (backlog.messages <= in_flight_.size() + expired_.size() && batch_.empty()) pace_.end();
 }
 
 void Lane::on_drop(core::DropReason reason) {

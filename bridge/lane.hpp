@@ -58,6 +58,7 @@ class Lane final : public shard::Link {
     void on_note(shard::LinkNote note) override;
     void on_backlog(const shard::Backlog& backlog) override;
     void on_drop(core::DropReason reason) override;
+    void on_tick(Now now) override;
     void on_replaced() override { stats_.replaced.fetch_add(1, std::memory_order_relaxed); }
 
   private:
@@ -78,6 +79,9 @@ class Lane final : public shard::Link {
     /// this one that has got the same packet id.
     std::uint64_t epoch_ = 0;
     std::vector<Outgoing> batch_;  ///< delivered by the session, not yet offered
+    /// Delivered and not offered: an outage, or the drain rate, has outlasted their expiry. Settled at the
+    /// next tick, since a turn that ends takes no acknowledgements.
+    std::vector<wire::PacketId> expired_;
     std::unordered_map<wire::PacketId, core::MessagePtr> in_flight_;  ///< offered; kept for dead letters
     bool paused_ = false;                                             ///< by an operator
     LanePace pace_;  ///< holds back since the upstream came up, until nothing waits

@@ -40,6 +40,7 @@ class FakeShard final : public shard::LinkHost, public Upstream {
         --backlog_;
     }
     void refuse(shard::LinkNumber /*link*/, wire::PacketId /*packet_id*/) override {
+        ++refused_;
         --in_flight_;
         --backlog_;
     }
@@ -68,6 +69,21 @@ class FakeShard final : public shard::LinkHost, public Upstream {
         end_turn();
     }
     void confirms_nothing() { silent_ = true; }
+    void ticks() {
+        lane_.on_tick(now_);
+        end_turn();
+    }
+    /// What is in flight is delivered again after this.
+    void goes_away_for(Millis time) {
+        lane_.on_note(shard::UpstreamDown{"away"});
+        now_.mono += time;
+        now_.wall += time;
+        in_flight_ = 0;
+        tags_.clear();
+        lane_.on_note(shard::UpstreamUp{epoch + 1});
+        end_turn();
+    }
+    void expires_after(std::uint32_t seconds) { message_ = sample("", "a", seconds, now_.wall); }
     void arrives(std::size_t messages) { backlog_ += messages; }
     void end_turn() {
         while (quota_ > in_flight_ && in_flight_ < backlog_) {
@@ -89,10 +105,12 @@ class FakeShard final : public shard::LinkHost, public Upstream {
         return Millis(now_.mono.time_since_epoch().count() - stats_->progress_mono_ms.load());
     }
     std::uint64_t offered() const { return offered_; }
+    std::uint64_t refused() const { return refused_; }
+    std::uint64_t expired() const { return stats_->dropped_expired; }
     std::size_t backlog() const { return backlog_; }
 
   private:
-    const core::MessagePtr message_ = sample();
+    core::MessagePtr message_ = sample();
     Now now_{MonoTime(Millis(1'000'000)), WallTime(Millis(1'700'000'000'000))};
     const std::shared_ptr<LaneStats> stats_ = std::make_shared<LaneStats>();
     std::vector<std::uint64_t> tags_;  // offered and not yet confirmed
@@ -101,7 +119,7 @@ class FakeShard final : public shard::LinkHost, public Upstream {
     bool silent_ = false;
     std::uint16_t quota_ = 0;
     wire::PacketId next_id_ = 1;
-    std::uint64_t offered_ = 0;
+    std::uint64_t offered_ = 0, refused_ = 0;
     Lane lane_;
 };
 
@@ -265,6 +283,50 @@ TEST(LaneSilence, is_not_the_upstreams_while_an_operator_pauses) {
     shard.pause(false);
     EXPECT_EQ(shard.offered(), 1U);
     EXPECT_EQ(shard.silence(), Millis(0));
+}
+
+TEST(LaneExpiry, what_expired_while_it_was_under_way_is_not_sent_again) {
+    FakeShard shard(0);
+    shard.expires_after(60);
+    shard.confirms_nothing();
+    shard.up(1000);
+    EXPECT_EQ(shard.offered(), 1000U);
+    shard.goes_away_for(Millis(59'000));
+    EXPECT_EQ(shard.offered(), 2000U) << "a second is left";
+    shard.goes_away_for(Millis(1'000));
+    EXPECT_EQ(shard.offered(), 2000U);
+    shard.ticks();
+    EXPECT_EQ(shard.expired(), 1000U);
+    EXPECT_EQ(shard.refused(), 1000U) << "a publisher that waits for the upstream hears of it";
+    EXPECT_EQ(shard.backlog(), 0U);
+}
+
+TEST(LaneExpiry, an_upstream_that_goes_again_before_the_tick_settles_nothing_twice) {
+    FakeShard shard(0);
+    shard.expires_after(60);
+    shard.up(10);
+    shard.goes_away_for(Millis(60'000));
+    shard.goes_away_for(Millis(0));
+    shard.ticks();
+    shard.ticks();
+    EXPECT_EQ(shard.expired(), 10U);
+    EXPECT_EQ(shard.backlog(), 0U);
+}
+
+TEST(LaneExpiry, what_waits_for_the_drain_rate_may_expire_there) {
+    FakeShard shard(10);
+    shard.expires_after(60);
+    shard.up(1000);
+    for (int i = 0; i < 59 * 20; ++i) shard.step();
+    EXPECT_NEAR(static_cast<double>(shard.offered()), 590, 60);
+    shard.step(Millis(1'000));
+    const auto offered = shard.offered();
+    for (int i = 0; i < 100 * 20; ++i) {
+        shard.ticks();
+        shard.step();
+    }
+    EXPECT_EQ(shard.offered(), offered);
+    EXPECT_EQ(shard.backlog(), 0U);
 }
 
 }  // namespace
