@@ -131,7 +131,8 @@ std::string Template::missing_text(const Part& part, const MessageView& view) co
             return fmt::format("'{}': the publisher has no user name", text_);
     }
     const PayloadJson& json = view.payload_json();
-    if (!json.valid()) return fmt::format("'{}': the payload is no JSON", text_);
+    if (const auto problem = json.problem(); !problem.empty())
+        return fmt::format("'{}': the payload {}", text_, problem);
     if (json.find(part.path).kind == JsonValue::Kind::missing)
         return fmt::format("'{}': the payload has no {}", text_, part.text);
     return fmt::format("'{}': {} is no plain value", text_, part.text);

@@ -1,11 +1,14 @@
 #include "bridge/payload_json.hpp"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 namespace sluice::bridge {
 
 struct PayloadJson::Document {
-    nlohmann::json root;  ///< discarded when the payload is no JSON
+    nlohmann::json root = nlohmann::json::value_t::discarded;  ///< and so it stays when there is a problem
 };
 
 namespace {
@@ -51,20 +54,31 @@ const nlohmann::json* follow(const nlohmann::json& root, const JsonPath& path) {
 
 }  // namespace
 
-PayloadJson::PayloadJson(std::string_view payload) : document_(std::make_unique<Document>()) {
-    document_->root = nlohmann::json(nlohmann::json::value_t::discarded);
+PayloadJson::PayloadJson(std::string_view payload)
+    : payload_(payload), document_(std::make_unique<Document>()) {
     if (nests_too_deep(payload)) return;
     try {
         document_->root = nlohmann::json::parse(payload.begin(), payload.end(), nullptr, false);
-    } catch (const std::exception&) {  // numbers out of range, no memory: a payload never ends the process
+    } catch (const std::exception&) {  // no memory: a payload never ends the process
         document_->root = nlohmann::json(nlohmann::json::value_t::discarded);
     }
 }
 
 PayloadJson::~PayloadJson() = default;
 
-bool PayloadJson::valid() const {
-    return !document_->root.is_discarded();
+/// Reads once more, for the reason: most payloads are never asked for it, and exceptions are slow.
+std::string PayloadJson::problem() const {
+    if (!document_->root.is_discarded()) return {};
+    if (nests_too_deep(payload_)) return fmt::format("nests deeper than {}", json_depth_max);
+    try {
+        std::ignore = nlohmann::json::parse(payload_.begin(), payload_.end());
+    } catch (const nlohmann::json::out_of_range&) {
+        return "has a number out of range";
+    } catch (const nlohmann::json::parse_error&) {
+        return "is no JSON";
+    } catch (const std::exception&) {  // falls through
+    }
+    return "cannot be read";
 }
 
 JsonValue PayloadJson::find(const JsonPath& path) const {

@@ -30,19 +30,21 @@ struct JsonValue {
 /// One thread.
 class PayloadJson {
   public:
-    /// Any bytes; reads them now.
+    /// Any bytes, which outlive this; reads them now.
     explicit PayloadJson(std::string_view payload);
     ~PayloadJson();
     PayloadJson(const PayloadJson&) = delete;
     PayloadJson& operator=(const PayloadJson&) = delete;
 
-    /// Whether it is JSON. Nested deeper than 128 it counts as none.
-    bool valid() const;
-    /// `missing` too when the payload is no JSON. Lives as long as this.
+    /// Why it has no fields: "is no JSON", "nests deeper than 128", "has a number out of range"; empty when
+    /// it has.
+    std::string problem() const;
+    /// `missing` too when there is a problem. Lives as long as this.
     JsonValue find(const JsonPath& path) const;
 
   private:
     struct Document;
+    std::string_view payload_;
     std::unique_ptr<Document> document_;
 };
 

@@ -99,7 +99,9 @@ TEST(Template, a_payload_without_the_field_or_without_a_plain_value_there_is_an_
                   "error: '{payload.site}': the payload is no JSON")
             << payload;
     EXPECT_EQ(rendered("{payload.site}", *sample(std::string(1000, '[') + std::string(1000, ']'))),
-              "error: '{payload.site}': the payload is no JSON");
+              "error: '{payload.site}': the payload nests deeper than 128");
+    EXPECT_EQ(rendered("{payload.site}", *sample("{\"site\": 1e999}")),
+              "error: '{payload.site}': the payload has a number out of range");
     EXPECT_EQ(rendered("{payload.no|a}{payload.off|b}{payload.list|c}", *message), "abc");
     EXPECT_EQ(rendered("{payload.site|none}", *sample("no json")), "none");
 }
