@@ -91,8 +91,8 @@ BridgeRunner::BridgeRunner(BridgeSettings settings, shard::InletSet& inlets)
       route_names_(bridge::route_names(settings_.routes)),
       inlets_(inlets),
       pace_(std::make_shared<DrainPace>(settings_.spool.drain_rate)),
-      reason_("not tried yet"),
-      down_problem_("not tried yet") {}
+      reason_("no answer yet"),
+      down_problem_("no answer yet") {}
 
 BridgeRunner::~BridgeRunner() {
     stop();

@@ -38,6 +38,8 @@ constexpr Mark marks[] = {
     {"certificate verify failed", "the server's certificate is not accepted"},
     {"connecting to a PLAINTEXT broker", "TLS failed, perhaps this port of the server has none"},
     {"connecting to a SSL listener", "the server hung up, perhaps its port wants `tls` or `sasl`"},
+    {"Invalid response size",
+     "no answer of a Kafka server, perhaps its port wants `tls` or is another server's"},
 };
 
 /// The number in OpenSSL's "...: SSL alert number 116"; 0 when there is none.

@@ -41,6 +41,27 @@ TEST_F(KafkaSecurity, a_plain_port_is_told) {
     expect_down("TLS failed, perhaps this port of the server has none: ");
 }
 
+/// To whoever connects it says the same, until its input ends.
+constexpr const char* web_server = R"(
+import socket, sys, threading
+server, links = socket.create_server(("127.0.0.1", 0)), []
+def serve():
+    while True:
+        links.append(server.accept()[0])
+        links[-1].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+threading.Thread(target=serve, daemon=True).start()
+print("127.0.0.1:%d" % server.getsockname()[1], flush=True)
+sys.stdin.read()
+)";
+
+TEST_F(KafkaSecurity, the_port_of_another_server_is_told) {
+    front_ = std::make_unique<sluice::test::ChildProcess>(Strings{"python3", "-c", web_server});
+    const auto address = front_->read_line(seconds(30));
+    ASSERT_TRUE(address);
+    settings_.bridge("servers", Strings{*address});
+    expect_down("no answer of a Kafka server, perhaps its port wants `tls` or is another server's: ");
+}
+
 TEST_F(KafkaSecurity, a_tls_port_is_told) {
     start_tls_front();
     settings_.bridge("tls", false);
