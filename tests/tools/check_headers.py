@@ -36,7 +36,7 @@ def main():
                 problems.append(f"{name}: does not compile alone:\n{complaint}")
             else:
                 good.add(keys[name])
-    good.save()
+                good.save()  # who is stopped on the way has not worked in vain
     return repo.report(problems, f"headers: all {len(headers)} compile alone ({len(todo)} compiled now)")
 
 

@@ -119,7 +119,9 @@ class GoodHashes:
 
     def save(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("\n".join(list(self.hashes)[-self.LIMIT:]) + "\n")
+        new = self.path.with_suffix(".new")
+        new.write_text("\n".join(list(self.hashes)[-self.LIMIT:]) + "\n")
+        new.replace(self.path)
 
 
 class Exceptions:

@@ -18,11 +18,12 @@ jobs_count() {
     printf '%d\n' "${SLUICE_JOBS:-$((cores < by_memory ? cores : by_memory))}"
 }
 
-# The job that runs now; it must not outlive us when somebody presses Ctrl-C.
+# What runs now, and what is built beside it; neither must outlive us when somebody presses Ctrl-C.
 CHILD= # ids of process groups
+AHEAD= # likewise
 stop_child() {
     local group
-    for group in $CHILD; do kill -- "-$group" 2>/dev/null || true; done
+    for group in $CHILD $AHEAD; do kill -- "-$group" 2>/dev/null || true; done
 }
 trap stop_child EXIT
 trap 'exit 130' INT
