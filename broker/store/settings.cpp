@@ -42,8 +42,8 @@ constexpr SettingRow disk_rows[] = {
      .kind = SettingKind::size,
      .default_text = "32MiB",
      .doc =
-         "What is left to others on the file system of `data_dir`. With less than this free the store file "
-         "does not grow, and acknowledgements wait as at `bytes_max`.",
+         "What is left to others on the file system of `data_dir`. With less than this free publishers wait; "
+         "what they had sent before may take up to half of it, then the store file does not grow.",
      .assign = bind_setting<&DiskSettings::free_min>,
      .minimum = 0,
      .maximum = std::int64_t{1} << 42},

@@ -185,10 +185,11 @@ IoReport SqliteBackend::report(int rc, const std::string& words) {
     if (is_damage(rc)) return {IoState::damaged, fmt::format("{} is damaged: {}", path_, words)};
     const bool at_limit = (rc & 0xff) == SQLITE_FULL && !refused_by_system_;
     if (at_limit && short_of_room_)
-        return {IoState::waits,
-                fmt::format("{} cannot grow: less than {} bytes are free on its disk (store.free_min); "
-                            "acknowledgements wait",
-                            path_, settings_.disk.free_min)};
+        return {
+            IoState::waits,
+            fmt::format("{} cannot grow: less than {} bytes are free on its disk (half of store.free_min); "
+                        "acknowledgements wait",
+                        path_, settings_.disk.free_min / 2)};
     if (at_limit && !reserve_missing())
         return {IoState::waits,
                 fmt::format("{} has reached its limit of {} bytes (store.bytes_max); acknowledgements "

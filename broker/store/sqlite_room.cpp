@@ -13,7 +13,7 @@ namespace {
 /// Pages above the limit that only a group which frees more than it adds may use.
 constexpr std::uint64_t drain_pages = 256;
 constexpr std::uint64_t early_bytes_max = 16 << 20;
-constexpr std::int64_t reserve_retry_s = 10;
+constexpr std::int64_t reserve_retry_s = 2;  // publishers wait until it is there again
 
 std::int64_t seconds_now() {
     using namespace std::chrono;
@@ -29,7 +29,7 @@ int SqliteBackend::set_page_limit(bool drains) {
     std::uint64_t pages = settings_.disk.bytes_max / page_bytes, now = 0;
     if (reserve_missing() || short_of_room_) {
         if (const int rc = db_.query("PRAGMA page_count", now); rc != SQLITE_OK) return rc;
-        pages = std::min(pages, short_of_room_ ? now : std::max(now, growth_limit_));
+        pages = std::min(pages, std::max(now, growth_limit_));
     }
     if (drains) pages += drain_pages;
     if (pages == page_limit_) return SQLITE_OK;

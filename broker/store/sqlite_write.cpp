@@ -58,9 +58,9 @@ std::uint64_t topic_key(std::string_view topic) {
 IoReport SqliteBackend::write(const WriteGroup& group, const SettleLedger& ledger) {
     if (!db_) return {IoState::waits, path_ + " is not open"};
     keep_reserve();
-    short_of_room_ = room_in_dir(settings_.data_dir) < settings_.disk.free_min;
+    short_of_room_ = room_in_dir(settings_.data_dir) < settings_.disk.free_min / 2;
     int rc = attempt_within_limit(group, ledger);
-    if (refused_for_room(rc) && reserve_there_ && (group.drains() || refused_by_system_)) {
+    if (refused_for_room(rc) && reserve_there_ && (group.drains() || refused_by_system_ || short_of_room_)) {
         // The disk is full: that is what the reserve is for. First the log is written back, so that its place
         // can be used again. A part of it is for what has been posted already: among that is the client who
         // comes to drain its queue.

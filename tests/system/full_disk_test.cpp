@@ -88,7 +88,7 @@ TEST_F(FullDisk, a_queue_that_fills_it_waits_and_is_drained) {
     EXPECT_FALSE(broker_.wait(0ms).has_value());
     EXPECT_EQ(health(), 1) << "an alarm";
     EXPECT_THAT(broker_.log(), HasSubstr("publishers wait"));
-    ASSERT_TRUE(subscriber_.connect(broker_.port()));
+    ASSERT_TRUE(subscriber_.connect(broker_.port())) << broker_.log();
     std::thread drains([&] { subscriber_.run(5s); });
     EXPECT_TRUE(publisher_.finish(60s)) << broker_.log();
     drains.join();
@@ -114,7 +114,7 @@ TEST_F(FullDisk, others_who_fill_it_are_outlived) {
     EXPECT_EQ(health(), 0);
     broker_.kill();
     start();
-    ASSERT_TRUE(subscriber_.connect(broker_.port()));
+    ASSERT_TRUE(subscriber_.connect(broker_.port())) << broker_.log();
     subscriber_.run(3s);
     expect_all_received();
 }
@@ -155,7 +155,7 @@ TEST_F(FullDisk, a_start_on_a_full_disk_serves_what_is_there) {
     broker_.kill();
     publisher_.take_last_words();
     start();
-    ASSERT_TRUE(subscriber_.connect(broker_.port()));
+    ASSERT_TRUE(subscriber_.connect(broker_.port())) << broker_.log();
     subscriber_.run(5s);
     expect_all_received();
 }

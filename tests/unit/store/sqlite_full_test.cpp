@@ -188,7 +188,43 @@ TEST_F(SqliteFull, with_little_free_on_the_disk_the_file_does_not_grow_but_can_b
     begin();
     fill_a_little();
     settings_.disk.free_min = std::uint64_t{1} << 60;
-    expect_no_growth_but_draining("(store.free_min); acknowledgements wait");
+    expect_no_growth_but_draining("(half of store.free_min); acknowledgements wait");
+}
+
+// Among that is the client who comes to drain its queue.
+TEST_F(SqliteFull, what_was_sent_before_publishers_wait_may_take_half_of_what_others_are_left) {
+    settings_.disk.bytes_max = std::uint64_t{1} << 30;
+    begin();
+    fill_a_little();
+    const auto free = std::filesystem::space(dir_.path()).available;
+    settings_.disk.free_min = free + free / 2;
+    begin();
+    EXPECT_TRUE(observer_->wait_trouble());
+    EXPECT_THAT(observer_->troubles().back(), HasSubstr("(store.free_min); publishers wait"));
+    EXPECT_TRUE(store_->holds_back());
+    const RowId first = recovered_.row_max / 256 + 1;
+    Batch more = batch(save_session(512));
+    for (std::uint64_t i = 0; i < 50; ++i)
+        more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
+    post(std::move(more));
+    EXPECT_TRUE(observer_->wait_committed(0, turn_));
+    EXPECT_TRUE(store_->holds_back());
+}
+
+TEST_F(SqliteFull, where_others_have_less_the_reserve_has_room_for_it) {
+    settings_.disk.bytes_max = std::uint64_t{1} << 30;
+    begin();
+    fill_a_little();
+    settings_.disk.free_min = std::uint64_t{1} << 60;
+    settings_.reserve_bytes = 4 << 20;
+    begin();
+    const RowId first = recovered_.row_max / 256 + 1;
+    Batch more = batch(save_session(512));
+    for (std::uint64_t i = 0; i < 50; ++i)
+        more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
+    post(std::move(more));
+    EXPECT_TRUE(observer_->wait_committed(0, turn_));
+    EXPECT_TRUE(store_->holds_back());
 }
 
 TEST_F(SqliteFull, a_reserve_is_kept_while_there_is_room) {
