@@ -217,8 +217,8 @@ TEST_P(KafkaOnceNode, the_node_is_killed_in_the_middle_and_nothing_comes_twice) 
 }
 
 TEST_P(KafkaOnceNode, one_that_is_too_large_is_refused_out_of_a_transaction_and_the_rest_comes_once) {
-    peer_->configure_place(settings_, place_);
-    peer_->ask("config " + place_ + " max.message.bytes=1500");
+    peer_->ask("topic " + place_ + " 2 max.message.bytes=1500");
+    settings_.route("topic", place_);
     start();
     ASSERT_TRUE(feeder_.wait_up()) << last_down();
     for (int i = 0; i < 100; ++i) {
@@ -236,8 +236,8 @@ TEST_P(KafkaOnceNode, one_that_is_too_large_is_refused_out_of_a_transaction_and_
 }
 
 TEST_P(KafkaOnceNode, what_one_route_has_refused_does_not_starve_another) {
-    peer_->configure_place(settings_, place_);
-    peer_->ask("config " + place_ + " max.message.bytes=100000");
+    peer_->ask("topic " + place_ + " 2 max.message.bytes=100000");
+    settings_.route("topic", place_);
     peer_->ask("topic " + place_ + ".a 1");
     settings_.spec.routes.push_back({"x/#", "test.toml:9", settings_.module->make_route_settings()});
     settings_.route("topic", place_ + ".{topic[1]}", 1);

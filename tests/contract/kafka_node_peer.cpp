@@ -38,8 +38,8 @@ void KafkaNodePeer::configure_place(SettingsUnderTest& settings, const std::stri
 }
 
 void KafkaNodePeer::configure_refusal(SettingsUnderTest& settings, const std::string& place) {
-    configure_place(settings, place);
-    ask("config " + place + " max.message.bytes=2000");
+    ask("topic " + place + " 2 max.message.bytes=2000");
+    settings.route("topic", place);
 }
 
 std::vector<Received> KafkaNodePeer::receive(const std::string& place, std::size_t count) {

@@ -252,8 +252,8 @@ TEST_F(KafkaNodeTime, what_waited_longer_than_the_cluster_keeps_stays_there_unde
 }
 
 TEST_F(KafkaNodeTime, what_came_in_under_a_clock_that_ran_ahead_is_taken_under_the_time_of_sending) {
-    peer_->configure_place(settings_, place_);
-    peer_->ask("config " + place_ + " message.timestamp.after.max.ms=3600000");
+    peer_->ask("topic " + place_ + " 2 message.timestamp.after.max.ms=3600000");
+    settings_.route("topic", place_);
     const Confirm refused = carry(as_received, place_, std::chrono::hours(-2));
     EXPECT_EQ(refused.outcome, Outcome::refused);
     EXPECT_NE(refused.reason.find("timestamp"), std::string::npos) << refused.reason;
@@ -262,8 +262,8 @@ TEST_F(KafkaNodeTime, what_came_in_under_a_clock_that_ran_ahead_is_taken_under_t
 }
 
 TEST_F(KafkaNode, what_is_too_large_for_the_topic_alone_is_refused_out_of_a_full_batch) {
-    peer_->configure_place(settings_, place_);
-    node_->ask("config " + place_ + " max.message.bytes=1500");
+    node_->ask("topic " + place_ + " 2 max.message.bytes=1500");
+    settings_.route("topic", place_);
     start();
     ASSERT_TRUE(feeder_.wait_up()) << last_down();
     constexpr std::uint64_t count = 60, large_every = 20;

@@ -14,7 +14,7 @@
 namespace {
 
 constexpr const char* help_text =
-    "topic NAME PARTITIONS | delete NAME | partitions NAME TOTAL | config NAME KEY=VALUE... | "
+    "topic NAME PARTITIONS [KEY=VALUE...] | delete NAME | partitions NAME TOTAL | config NAME KEY=VALUE... | "
     "deny USER NAME [all] (nobody of that name may write to the topic, or even know of it) | allow USER NAME "
     "[all] (ends deny)";
 constexpr int timeout_ms = 20'000;
@@ -22,6 +22,16 @@ constexpr std::size_t error_bytes = 512;
 
 using ErrorText = std::array<char, error_bytes>;
 using Words = std::istringstream;
+
+/// The rest of the words, which are "KEY=VALUE".
+template <class Take>
+void each_pair(Words& words, Take take) {
+    for (std::string pair; words >> pair;) {
+        const auto equals = pair.find('=');
+        const std::string value = equals == std::string::npos ? "" : pair.substr(equals + 1);
+        take(pair.substr(0, equals).c_str(), value.c_str());
+    }
+}
 
 /// Sends one request and waits for its answer; empty when the cluster has done it, else what was wrong.
 class Admin {
@@ -34,11 +44,14 @@ class Admin {
     std::string topic(Words& words) {
         std::string name;
         int partitions = 0;
-        if (!(words >> name >> partitions)) return "expected: topic NAME PARTITIONS";
+        if (!(words >> name >> partitions)) return "expected: topic NAME PARTITIONS [KEY=VALUE...]";
         ErrorText text{};
         rd_kafka_NewTopic_t* topic =
             rd_kafka_NewTopic_new(name.c_str(), partitions, 1, text.data(), text.size());
         if (!topic) return text.data();
+        each_pair(words, [&](const char* key, const char* value) {
+            rd_kafka_NewTopic_set_config(topic, key, value);
+        });
         rd_kafka_CreateTopics(handle_, &topic, 1, nullptr, queue_);
         rd_kafka_NewTopic_destroy(topic);
         return answer([](rd_kafka_event_t* event, std::size_t& count) {
@@ -73,16 +86,15 @@ class Admin {
         });
     }
 
-    /// What is not named goes back to its default.
+    /// What is not named goes back to its default. The cluster answers before its servers go by it: what must
+    /// hold for the first record is given with `topic`.
     std::string config(Words& words) {
         std::string name;
         if (!(words >> name)) return "expected: config NAME KEY=VALUE...";
         rd_kafka_ConfigResource_t* topic = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str());
-        for (std::string pair; words >> pair;) {
-            const auto equals = pair.find('=');
-            const std::string value = equals == std::string::npos ? "" : pair.substr(equals + 1);
-            rd_kafka_ConfigResource_set_config(topic, pair.substr(0, equals).c_str(), value.c_str());
-        }
+        each_pair(words, [&](const char* key, const char* value) {
+            rd_kafka_ConfigResource_set_config(topic, key, value);
+        });
         rd_kafka_AlterConfigs(handle_, &topic, 1, nullptr, queue_);
         rd_kafka_ConfigResource_destroy(topic);
         std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)> event(wait(),
