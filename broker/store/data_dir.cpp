@@ -41,6 +41,15 @@ std::string owner_of(int fd) {
     return view.empty() ? "unknown" : std::string(view);
 }
 
+/// Looked at before it is tried: where the file system cannot allocate, posix_fallocate() writes, and on a
+/// full disk it is tried every few seconds.
+bool fits(int fd, std::uint64_t bytes) {
+    struct stat file {};
+    struct statvfs disk {};
+    if (::fstat(fd, &file) != 0 || ::fstatvfs(fd, &disk) != 0) return true;
+    return disk.f_bavail * disk.f_frsize + static_cast<std::uint64_t>(file.st_size) >= bytes;
+}
+
 }  // namespace
 
 DirLock::~DirLock() {
@@ -89,7 +98,7 @@ std::uint64_t room_in_dir(const std::string& dir) {
 bool make_reserve(const std::string& path, std::uint64_t bytes) {
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return false;
-    const bool made = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes)) == 0;
+    const bool made = fits(fd, bytes) && ::posix_fallocate(fd, 0, static_cast<off_t>(bytes)) == 0;
     ::close(fd);
     if (!made) ::unlink(path.c_str());
     return made;
