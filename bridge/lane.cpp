@@ -40,12 +40,13 @@ void Lane::flush(Now now) {
     const auto end = batch_.begin() + static_cast<std::ptrdiff_t>(take);
     for (auto it = batch_.begin(); it != end; ++it) {
         const auto packet_id = static_cast<wire::PacketId>(it->tag);
-        if (it->message->expired(now.wall)) {
+        const bool is_first = !it->redelivery;  // then an interval of 0 has not passed
+        if (it->message->expired(now.wall) && !(is_first && it->message->expiry_interval_s() == 0)) {
             expired_.push_back(packet_id);
             continue;
         }
         in_flight_.insert_or_assign(packet_id, it->message);
-        (it->redelivery ? stats_.redelivered : stats_.offered).fetch_add(1, std::memory_order_relaxed);
+        (is_first ? stats_.offered : stats_.redelivered).fetch_add(1, std::memory_order_relaxed);
         offer.push_back(std::move(*it));
     }
     batch_.erase(batch_.begin(), end);

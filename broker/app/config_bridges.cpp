@@ -160,11 +160,12 @@ void read_bridge(ConfigReader& reader, const TomlNode& table, const ModuleSource
 /// With a store that is full before the spools are, their policies never come to bear: all publishers wait.
 void check_spools_fit(ConfigReader& reader, const std::vector<const TomlNode*>& tables,
                       const Config& config) {
+    if (config.durability.mode == store::DurabilityMode::memory) return;
     const auto all = static_cast<std::int64_t>(config.store.bytes_max);
     std::int64_t spools = 0;
     for (const BridgeSettings& bridge : config.bridges)
-        spools += static_cast<std::int64_t>(bridge.spool.bytes_max);
-    if (spools <= all) return;
+        if (!bridge.routes.empty()) spools += static_cast<std::int64_t>(bridge.spool.bytes_max);
+    if (spools < all) return;
     reader.warn(tables.front()->place, "bridge.spool.bytes_max",
                 fmt::format("may be {} in all bridges together, which the store has no room for: it is full "
                             "first, and then all publishers wait",

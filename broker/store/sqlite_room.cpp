@@ -40,9 +40,13 @@ int SqliteBackend::set_page_limit(bool drains) {
 
 void SqliteBackend::keep_reserve() {
     if (!reserve_missing() || seconds_now() < reserve_next_s_) return;
+    reserve_next_s_ = seconds_now() + reserve_retry_s;
+    // Given up so that what had been sent has room: made again before others have theirs, it would be given
+    // up for the next group, and so on.
+    const std::uint64_t others = settings_.disk.free_min / 2;
+    if (growth_limit_ > 0 && room_in_dir(settings_.data_dir) < others + settings_.reserve_bytes) return;
     reserve_there_ = make_reserve(path_in_dir(reserve_name), settings_.reserve_bytes);
     if (reserve_there_) growth_limit_ = 0;
-    reserve_next_s_ = seconds_now() + reserve_retry_s;
 }
 
 void SqliteBackend::give_up_reserve() {
@@ -74,13 +78,13 @@ std::string SqliteBackend::near_limit(std::uint64_t pages_used, std::uint64_t di
         return was_near ? early * 2 : early;
     };
     const DiskSettings& disk = settings_.disk;
-    if (reserve_missing())
-        return fmt::format("{} has no room for its reserve of {} bytes; publishers wait", path_,
-                           settings_.reserve_bytes);
     if (disk_free < disk.free_min + margin(disk.free_min))
         return fmt::format(
             "{}: nearly less than {} bytes are free on its disk (store.free_min); publishers wait", path_,
             disk.free_min);
+    if (reserve_missing())
+        return fmt::format("{} has no room for its reserve of {} bytes; publishers wait", path_,
+                           settings_.reserve_bytes);
     if (pages_used * page_bytes > disk.bytes_max - margin(disk.bytes_max))
         return fmt::format(
             "{} has nearly reached its limit of {} bytes (store.bytes_max); publishers wait until queues "

@@ -69,7 +69,7 @@ IoReport SqliteBackend::write(const WriteGroup& group, const SettleLedger& ledge
         growth_limit_ += growth_pages;
         checkpoint();
         rc = attempt_within_limit(group, ledger);
-    } else if (refused_for_room(rc) && group.drains()) {
+    } else if (refused_for_room(rc) && refused_by_system_) {
         // Without a reserve the log may have no more room than it takes already: written back, it begins
         // anew.
         checkpoint();

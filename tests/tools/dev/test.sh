@@ -81,6 +81,7 @@ stop_ahead() {
     [ -n "$AHEAD" ] || return 0
     kill -- "-$AHEAD" 2>/dev/null || true
     wait "$AHEAD" || true
+    while kill -0 -- "-$AHEAD" 2>/dev/null; do sleep 0.1; done # ninja takes away what it leaves half done
     AHEAD=
 }
 

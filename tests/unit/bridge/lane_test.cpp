@@ -78,7 +78,7 @@ class FakeShard final : public shard::LinkHost, public Upstream {
         lane_.on_note(shard::UpstreamDown{"away"});
         now_.mono += time;
         now_.wall += time;
-        in_flight_ = 0;
+        repeats_ = std::exchange(in_flight_, 0);
         tags_.clear();
         lane_.on_note(shard::UpstreamUp{epoch + 1});
         end_turn();
@@ -91,6 +91,8 @@ class FakeShard final : public shard::LinkHost, public Upstream {
             send.packet_id = next_id_++;
             if (next_id_ == 0) next_id_ = 1;
             send.message = message_;
+            send.dup = repeats_ > 0;
+            if (repeats_ > 0) --repeats_;
             ++in_flight_;
             ASSERT_EQ(lane_.deliver(send), shard::Link::Delivered::taken);
         }
@@ -115,6 +117,7 @@ class FakeShard final : public shard::LinkHost, public Upstream {
     const std::shared_ptr<LaneStats> stats_ = std::make_shared<LaneStats>();
     std::vector<std::uint64_t> tags_;  // offered and not yet confirmed
     std::size_t in_flight_ = 0;        // as the session has it
+    std::size_t repeats_ = 0;          // of the next ones, were in flight before
     std::size_t backlog_ = 0;
     bool silent_ = false;
     std::uint16_t quota_ = 0;
@@ -299,6 +302,16 @@ TEST(LaneExpiry, what_expired_while_it_was_under_way_is_not_sent_again) {
     EXPECT_EQ(shard.expired(), 1000U);
     EXPECT_EQ(shard.refused(), 1000U) << "a publisher that waits for the upstream hears of it";
     EXPECT_EQ(shard.backlog(), 0U);
+}
+
+TEST(LaneExpiry, an_interval_of_0_is_for_who_is_there_now) {
+    FakeShard shard(0);
+    shard.expires_after(0);
+    shard.confirms_nothing();
+    shard.up(10);
+    EXPECT_EQ(shard.offered(), 10U);
+    shard.goes_away_for(Millis(0));
+    EXPECT_EQ(shard.offered(), 10U);
 }
 
 TEST(LaneExpiry, an_upstream_that_goes_again_before_the_tick_settles_nothing_twice) {

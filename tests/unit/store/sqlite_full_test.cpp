@@ -225,6 +225,12 @@ TEST_F(SqliteFull, where_others_have_less_the_reserve_has_room_for_it) {
     post(std::move(more));
     EXPECT_TRUE(observer_->wait_committed(0, turn_));
     EXPECT_TRUE(store_->holds_back());
+    EXPECT_THAT(observer_->troubles().back(), HasSubstr("(store.free_min); publishers wait"));
+    // And that once: it is not made again while others have too little.
+    EXPECT_FALSE(std::filesystem::exists(dir_.file("sluice.reserve")));
+    std::this_thread::sleep_for(2500ms);
+    post_and_wait(batch(save_session(768)));
+    EXPECT_FALSE(std::filesystem::exists(dir_.file("sluice.reserve")));
 }
 
 TEST_F(SqliteFull, a_reserve_is_kept_while_there_is_room) {
