@@ -2,6 +2,7 @@
 /// SqliteBackend: the store's file, `sluice.db` in the data directory. The only connection that writes and
 /// checkpoints (two of them meet a bug of SQLite up to 3.51.2); tools open it read-only.
 #include <array>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -127,15 +128,15 @@ class SqliteBackend final : public Backend {
     core::RowId row_limit_ = 0;
     std::uint64_t page_limit_ = 0;
     bool reserve_there_ = false;
-    std::uint64_t growth_limit_ = 0;   ///< while the reserve is missing, in pages
-    bool short_of_room_ = false;       ///< others would be left too little
-    bool pressed_ = false;             ///< what pressure() said last
-    bool alone_ = false;               ///< the disk was too full for other programs to look in
-    std::string problem_;              ///< SQLite's words for why the last attempt failed
-    bool refused_by_system_ = false;   ///< it failed for what the system said, not for a limit of ours
-    std::int64_t reserve_next_s_ = 0;  ///< when to try to make the reserve again
-    int log_pages_ = 0;                ///< in the write-ahead log, set by SQLite's hook
-    int log_pages_seen_ = 0;           ///< of these, counted in written_
+    std::uint64_t growth_limit_ = 0;  ///< while the reserve is missing, in pages
+    bool short_of_room_ = false;      ///< others would be left too little
+    bool pressed_ = false;            ///< what pressure() said last
+    bool alone_ = false;              ///< the disk was too full for other programs to look in
+    std::string problem_;             ///< SQLite's words for why the last attempt failed
+    bool refused_by_system_ = false;  ///< it failed for what the system said, not for a limit of ours
+    std::chrono::steady_clock::time_point reserve_next_{};  ///< when to try to make the reserve again
+    int log_pages_ = 0;                                     ///< in the write-ahead log, set by SQLite's hook
+    int log_pages_seen_ = 0;                                ///< of these, counted in written_
     std::array<Written, write_cause_count> written_{};
     std::uint64_t pages_ = 0;
 };

@@ -13,12 +13,7 @@ namespace {
 /// Pages above the limit that only a group which frees more than it adds may use.
 constexpr std::uint64_t drain_pages = 256;
 constexpr std::uint64_t early_bytes_max = 16 << 20;
-constexpr std::int64_t reserve_retry_s = 2;  // publishers wait until it is there again
-
-std::int64_t seconds_now() {
-    using namespace std::chrono;
-    return duration_cast<seconds>(steady_clock::now().time_since_epoch()).count();
-}
+using Steady = std::chrono::steady_clock;
 
 }  // namespace
 
@@ -39,8 +34,8 @@ int SqliteBackend::set_page_limit(bool drains) {
 }
 
 void SqliteBackend::keep_reserve() {
-    if (!reserve_missing() || seconds_now() < reserve_next_s_) return;
-    reserve_next_s_ = seconds_now() + reserve_retry_s;
+    if (!reserve_missing() || Steady::now() < reserve_next_) return;
+    reserve_next_ = Steady::now() + settings_.retry_pause;  // publishers wait until it is there again
     // Given up so that what had been sent has room: made again before others have theirs, it would be given
     // up for the next group, and so on.
     const std::uint64_t others = settings_.disk.free_min / 2;
@@ -52,7 +47,7 @@ void SqliteBackend::keep_reserve() {
 void SqliteBackend::give_up_reserve() {
     drop_reserve(path_in_dir(reserve_name));
     reserve_there_ = false;
-    reserve_next_s_ = seconds_now() + reserve_retry_s;
+    reserve_next_ = Steady::now() + settings_.retry_pause;
 }
 
 /// Publishers wait a little before a limit is reached, so that there is room for what does not wait: the

@@ -42,17 +42,21 @@ class SqliteFull : public SqliteStoreTest {
         post_and_wait(std::move(entries));
         stop();
     }
+    /// After fill_a_little(): fifty more, and what is given before them.
+    void post_fifty_more(Batch more = {}) {
+        const RowId first = recovered_.row_max / 256 + 1;
+        for (std::uint64_t i = 0; i < 50; ++i)
+            more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
+        post(std::move(more));
+    }
     /// After fill_a_little(): fifty more wait, until sixty have left.
     void expect_no_growth_but_draining(const std::string& trouble) {
         begin();
         const auto pages = query("PRAGMA page_count");
-        const RowId first = recovered_.row_max / 256 + 1;
-        Batch more;
-        for (std::uint64_t i = 0; i < 50; ++i)
-            more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
-        post(std::move(more));
+        post_fifty_more();
         const auto deadline = std::chrono::steady_clock::now() + 20s;
-        while (!waits() && std::chrono::steady_clock::now() < deadline) load(256, row_id(first + 50));
+        const RowId behind = recovered_.row_max + 256 * 50;
+        while (!waits() && std::chrono::steady_clock::now() < deadline) load(256, behind);
         EXPECT_THAT(observer_->troubles().back(), HasSubstr(trouble));
         EXPECT_EQ(query("PRAGMA page_count"), pages);
         for (std::uint64_t i = 1; i <= 60; ++i) post(batch(core::SettleMessage{256, row_id(i)}));
@@ -202,11 +206,7 @@ TEST_F(SqliteFull, what_was_sent_before_publishers_wait_may_take_half_of_what_ot
     EXPECT_TRUE(observer_->wait_trouble());
     EXPECT_THAT(observer_->troubles().back(), HasSubstr("(store.free_min); publishers wait"));
     EXPECT_TRUE(store_->holds_back());
-    const RowId first = recovered_.row_max / 256 + 1;
-    Batch more = batch(save_session(512));
-    for (std::uint64_t i = 0; i < 50; ++i)
-        more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
-    post(std::move(more));
+    post_fifty_more(batch(save_session(512)));
     EXPECT_TRUE(observer_->wait_committed(0, turn_));
     EXPECT_TRUE(store_->holds_back());
 }
@@ -218,19 +218,17 @@ TEST_F(SqliteFull, where_others_have_less_the_reserve_has_room_for_it) {
     settings_.disk.free_min = std::uint64_t{1} << 60;
     settings_.reserve_bytes = 4 << 20;
     begin();
-    const RowId first = recovered_.row_max / 256 + 1;
-    Batch more = batch(save_session(512));
-    for (std::uint64_t i = 0; i < 50; ++i)
-        more.emplace_back(append(row_id(first + i), payload_, {target(256)}));
-    post(std::move(more));
+    post_fifty_more(batch(save_session(512)));
     EXPECT_TRUE(observer_->wait_committed(0, turn_));
     EXPECT_TRUE(store_->holds_back());
     EXPECT_THAT(observer_->troubles().back(), HasSubstr("(store.free_min); publishers wait"));
     // And that once: it is not made again while others have too little.
     EXPECT_FALSE(std::filesystem::exists(dir_.file("sluice.reserve")));
-    std::this_thread::sleep_for(2500ms);
-    post_and_wait(batch(save_session(768)));
-    EXPECT_FALSE(std::filesystem::exists(dir_.file("sluice.reserve")));
+    for (const auto end = std::chrono::steady_clock::now() + 10 * settings_.retry_pause;
+         std::chrono::steady_clock::now() < end;) {
+        post_and_wait(batch(save_session(768)));
+        ASSERT_FALSE(std::filesystem::exists(dir_.file("sluice.reserve")));
+    }
 }
 
 TEST_F(SqliteFull, a_reserve_is_kept_while_there_is_room) {
